@@ -47,6 +47,7 @@ const bitsView = new Uint32Array(floatView.buffer)
 /** f16 bits of a number, rounded to nearest even; magnitudes beyond 65504 + half an ulp become infinity. */
 export function f16Bits(value: number): number {
   floatView[0] = value
+  if (floatView[0] !== value) roundToOdd(value)
   const bits = bitsView[0]!
   const sign = (bits >>> 16) & 0x8000
   const magnitude = bits & 0x7fff_ffff
@@ -55,11 +56,21 @@ export function f16Bits(value: number): number {
   if (magnitude >= 0x477f_f000) return sign | 0x7c00
   if (magnitude < 0x3880_0000) {
     // Subnormal: adding 0.5 moves the f16 quantum 2^-24 onto the last f32 mantissa bit, which rounds to nearest even.
-    floatView[0] = Math.abs(floatView[0]!) + 0.5
+    floatView[0] = Math.abs(floatView[0]) + 0.5
     return sign | (bitsView[0]! - 0x3f00_0000)
   }
   const roundToEven = ((magnitude >>> 13) & 1) + 0xfff
   return sign | ((magnitude + roundToEven - 0x3800_0000) >>> 13)
+}
+
+/**
+ * Replaces the view's nearest f32 by the one below in magnitude with its last bit set. That bit stands for
+ * everything below it, so rounding on to f16 sees no false tie. NaN stays NaN.
+ */
+function roundToOdd(value: number): void {
+  const nearest = floatView[0]!
+  if (Math.abs(nearest) > Math.abs(value)) bitsView[0]!--
+  bitsView[0]! |= 1
 }
 
 /** The number that f16 bits stand for. */

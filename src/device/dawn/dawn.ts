@@ -1,0 +1,71 @@
+// WebGPU in Node: chooses toggles and an adapter of Dawn. The only importer of the `webgpu` package.
+
+import { create, globals } from 'webgpu'
+import { RuntimeFault } from '../../core/errors.ts'
+import type { AdapterInfo, Device } from '../device.ts'
+import { describeAdapter, deviceDescriptor, type HalfMode } from '../webgpu/capabilities.ts'
+import { createWebGpuDevice } from '../webgpu/webgpu.ts'
+
+export interface DawnOptions {
+  /** Part of an adapter's name. */
+  readonly adapter?: string | undefined
+  /** `null` compiles shaders and runs nothing. */
+  readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null' | undefined
+  readonly half?: HalfMode | undefined
+}
+
+const toggles = [
+  // NVIDIA's Vulkan driver has f16, but Dawn hides it unless told.
+  'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia',
+  // Real timestamps instead of multiples of 65 µs; fingerprinting is no concern outside a browser.
+  'disable-dawn-features=timestamp_quantization',
+]
+
+/** Objects of create(): if one is collected, Dawn polls freed memory and the process crashes. */
+const instances: Map<string, GPU> = ((globalThis as { tabhopperDawn?: Map<string, GPU> }).tabhopperDawn ??=
+  new Map())
+
+function dawnInstance({ adapter, backend }: DawnOptions): GPU {
+  if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
+  // Mesa complains on stderr when it has nowhere to put its sockets.
+  process.env['XDG_RUNTIME_DIR'] ??= '/tmp'
+  const options = [...toggles]
+  if (adapter !== undefined) options.push(`adapter=${adapter}`)
+  if (backend !== undefined) options.push(`backend=${backend}`)
+  const key = options.join(';')
+  const known = instances.get(key)
+  if (known !== undefined) return known
+  const instance = create(options)
+  instances.set(key, instance)
+  return instance
+}
+
+async function requestAdapter(options: DawnOptions): Promise<GPUAdapter | undefined> {
+  const gpu = dawnInstance(options)
+  return (await gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? undefined
+}
+
+/** The adapter that `openDawnDevice` would use; undefined if there is none. */
+export async function probeDawnAdapter(
+  options: DawnOptions = {},
+): Promise<{ info: AdapterInfo; limits: GPUSupportedLimits } | undefined> {
+  const adapter = await requestAdapter(options)
+  if (adapter === undefined) return undefined
+  return { info: describeAdapter(adapter, options.backend ?? 'default'), limits: adapter.limits }
+}
+
+/** Throws device/adapter if Dawn accepts none. */
+export async function openDawnDevice(options: DawnOptions = {}): Promise<Device> {
+  const adapter = await requestAdapter(options)
+  if (adapter === undefined) {
+    throw new RuntimeFault('device/adapter', {
+      where: options.adapter ?? 'any adapter',
+      expected: 'an adapter that Dawn accepts',
+      got: 'none',
+      fix: 'Run `tabhopper doctor` to see what to install.',
+    })
+  }
+  const info = describeAdapter(adapter, options.backend ?? 'default')
+  const gpu = await adapter.requestDevice(deviceDescriptor(adapter))
+  return createWebGpuDevice(gpu, info, options)
+}

@@ -1,0 +1,85 @@
+// What a device is: memory, uploads, prepared plans, steps. The only file of this folder that others import, besides
+// the entries, which choose an implementation.
+
+import type { StateId } from '../core/brand.ts'
+import type { Step } from '../plan/step.ts'
+import type { Capabilities, Plan } from '../plan/types.ts'
+
+/** What is known of an adapter; empty strings where it does not say. */
+export interface AdapterInfo {
+  readonly vendor: string
+  readonly architecture: string
+  readonly device: string
+  readonly description: string
+  readonly backend: string
+  /** Runs on CPU cores: right, but slow. */
+  readonly isSoftware: boolean
+  readonly features: readonly string[]
+  readonly subgroupMinSize: number | undefined
+  readonly subgroupMaxSize: number | undefined
+}
+
+export type BufferOwner = 'weights' | 'states' | 'arena' | 'step' | 'readback'
+
+/** Memory of a device. Destroyed by its owner; the device destroys what is left on dispose. */
+export interface DeviceBuffer {
+  readonly label: string
+  readonly bytes: number
+  destroy(): void
+}
+
+/** Memory that plans share. */
+export interface PlanResources {
+  /** By weight key. */
+  readonly weights: ReadonlyMap<string, DeviceBuffer>
+  /** By state id. */
+  readonly states: ReadonlyMap<StateId, DeviceBuffer>
+  /** By arena slot; each at least as large as the plan's. */
+  readonly arena: readonly DeviceBuffer[]
+}
+
+/** A plan with pipelines and bind groups made: running it creates nothing. */
+export interface PreparedPlan {
+  readonly plan: Plan
+  dispose(): void
+}
+
+/** A result tensor: f64 from the reference, f32 or i32 from the others. */
+export interface StepOutput {
+  readonly shape: readonly number[]
+  readonly data: Float32Array | Float64Array | Int32Array
+}
+
+export interface LostInfo {
+  readonly reason: string
+  readonly message: string
+}
+
+export interface Device {
+  readonly name: 'webgpu' | 'reference' | 'recording'
+  readonly adapter: AdapterInfo
+  readonly capabilities: Capabilities
+  /** Resolves once when the device is gone, `dispose` included. */
+  readonly lost: Promise<LostInfo>
+
+  /** Zero-filled memory. Throws device/memory when there is none. */
+  /** Zero-filled memory. Throws device/memory when there is none. */
+  alloc(bytes: number, owner: BufferOwner, label: string): Promise<DeviceBuffer>
+  /** Copies a slice of bytes (a multiple of four, at a multiple of four); resolves when more may be sent. */
+  upload(buffer: DeviceBuffer, offset: number, data: Uint8Array<ArrayBuffer>): Promise<void>
+  /** Compiles a plan. Throws device/shader with the numbered WGSL where a shader fails. */
+  prepare(plan: Plan, resources: PlanResources): Promise<PreparedPlan>
+  /**
+   * Runs one step. Work is submitted before `run` returns, in call order; the promise resolves when the asked
+   * outputs have been read back, so a caller may submit the next step first. `step` may be reused at once.
+   */
+  run(
+    prepared: PreparedPlan,
+    step: Step,
+    outputs: readonly string[],
+  ): Promise<Readonly<Record<string, StepOutput>>>
+  /** Bytes allocated by owner. */
+  memory(): Readonly<Record<BufferOwner, number>>
+  /** Frees everything. Idempotent. */
+  dispose(): void
+}

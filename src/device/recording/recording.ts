@@ -1,0 +1,83 @@
+// A device that computes nothing and writes down what it is asked to do, for tests of what a step costs.
+
+import { evalDim } from '../../graph/dim.ts'
+import type { Capabilities } from '../../plan/types.ts'
+import type {
+  AdapterInfo,
+  BufferOwner,
+  Device,
+  DeviceBuffer,
+  LostInfo,
+  PreparedPlan,
+  StepOutput,
+} from '../device.ts'
+import { MemoryLedger } from '../ledger.ts'
+
+export type RecordedCall =
+  | { readonly kind: 'alloc'; readonly owner: BufferOwner; readonly label: string; readonly bytes: number }
+  | { readonly kind: 'upload'; readonly label: string; readonly offset: number; readonly bytes: number }
+  | { readonly kind: 'prepare'; readonly dispatches: number }
+  | {
+      readonly kind: 'run'
+      readonly dispatches: number
+      readonly uploadedBytes: number
+      readonly outputs: readonly string[]
+    }
+
+export interface RecordingDevice extends Device {
+  readonly calls: readonly RecordedCall[]
+}
+
+const adapter: AdapterInfo = {
+  vendor: '',
+  architecture: '',
+  device: 'recording',
+  description: 'records calls',
+  backend: 'recording',
+  isSoftware: true,
+  features: [],
+  subgroupMinSize: undefined,
+  subgroupMaxSize: undefined,
+}
+
+/** Every output reads as zeros. */
+export function createRecordingDevice(capabilities: Capabilities): RecordingDevice {
+  const calls: RecordedCall[] = []
+  const ledger = new MemoryLedger()
+  let lose: (info: LostInfo) => void = () => undefined
+  const lost = new Promise<LostInfo>((resolve) => (lose = resolve))
+  return {
+    name: 'recording',
+    adapter,
+    capabilities,
+    lost,
+    calls,
+    async alloc(bytes, owner, label): Promise<DeviceBuffer> {
+      calls.push({ kind: 'alloc', owner, label, bytes })
+      ledger.add(owner, bytes)
+      return { label, bytes, destroy: () => ledger.add(owner, -bytes) }
+    },
+    async upload(buffer, offset, data) {
+      calls.push({ kind: 'upload', label: buffer.label, offset, bytes: data.byteLength })
+    },
+    async prepare(plan): Promise<PreparedPlan> {
+      calls.push({ kind: 'prepare', dispatches: plan.dispatches.length })
+      return { plan, dispose: () => undefined }
+    },
+    async run(prepared, step, outputs): Promise<Record<string, StepOutput>> {
+      const { plan } = prepared
+      const uploadedBytes = step.words.byteLength
+      calls.push({ kind: 'run', dispatches: plan.dispatches.length, uploadedBytes, outputs })
+      return Object.fromEntries(
+        outputs.map((name) => {
+          const { shape: dims, dtype } = plan.outputs[name]!
+          const shape = dims.map((dim) => evalDim(dim, step.dims))
+          const length = shape.reduce((product, dim) => product * dim, 1)
+          return [name, { shape, data: dtype === 'i32' ? new Int32Array(length) : new Float32Array(length) }]
+        }),
+      )
+    },
+    memory: () => ledger.snapshot(),
+    dispose: () => lose({ reason: 'destroyed', message: 'disposed' }),
+  }
+}

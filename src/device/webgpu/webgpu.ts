@@ -1,0 +1,179 @@
+// A Device over a GPUDevice, whoever made it: a browser or Dawn. Adapter choice is not here.
+
+import { f16ValueTable } from '../../core/dtype.ts'
+import { RuntimeFault, invariant } from '../../core/errors.ts'
+import { evalDim, type DimEnv } from '../../graph/dim.ts'
+import { tensorBytes, type Plan, type TensorLocation } from '../../plan/types.ts'
+import type { AdapterInfo, BufferOwner, Device, DeviceBuffer, StepOutput } from '../device.ts'
+import { MemoryLedger } from '../ledger.ts'
+import { capabilitiesOf, type HalfMode } from './capabilities.ts'
+import { PipelineCache } from './pipelines.ts'
+import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
+import { ReadbackPool } from './readback.ts'
+
+/** Uploaded bytes that may be on their way at once; more waits for the queue. */
+const maxBytesInFlight = 16 * 2 ** 20
+
+export interface WebGpuOptions {
+  readonly half?: HalfMode | undefined
+}
+
+export function createWebGpuDevice(
+  gpu: GPUDevice,
+  adapter: AdapterInfo,
+  options: WebGpuOptions = {},
+): Device {
+  const ledger = new MemoryLedger()
+  const pipelines = new PipelineCache(gpu)
+  const readback = new ReadbackPool(gpu, ledger)
+  const buffers = new Set<GpuBuffer>()
+  let bytesInFlight = 0
+  let failure: RuntimeFault | undefined
+  const lost = gpu.lost.then(({ reason, message }) => {
+    failure ??= lostFault(message)
+    return { reason, message }
+  })
+  gpu.addEventListener('uncapturederror', ({ error }) => {
+    failure ??= new RuntimeFault('device/validation', {
+      where: adapter.description,
+      expected: 'commands that the device accepts',
+      got: error.message,
+      fix: 'This is a bug in tabhopper; please report it.',
+      cause: error,
+    })
+  })
+
+  async function alloc(bytes: number, owner: BufferOwner, label: string): Promise<GpuBuffer> {
+    if (failure !== undefined) throw failure
+    gpu.pushErrorScope('out-of-memory')
+    gpu.pushErrorScope('validation')
+    const handle = gpu.createBuffer({ label, size: Math.max(bytes, 16), usage: usageOf(owner) })
+    const [invalid, noMemory] = await Promise.all([gpu.popErrorScope(), gpu.popErrorScope()])
+    const error = invalid ?? noMemory
+    if (error !== null) {
+      throw new RuntimeFault('device/memory', {
+        where: `${owner} ${label}`,
+        expected: `${bytes} bytes of device memory`,
+        got: error.message,
+        fix: 'Use a smaller model, dtype, batch or maxSeqLen.',
+        cause: error,
+      })
+    }
+    ledger.add(owner, bytes)
+    const buffer: GpuBuffer = {
+      label,
+      bytes,
+      handle,
+      destroy() {
+        if (!buffers.delete(buffer)) return
+        ledger.add(owner, -bytes)
+        handle.destroy()
+      },
+    }
+    buffers.add(buffer)
+    return buffer
+  }
+
+  return {
+    name: 'webgpu',
+    adapter,
+    capabilities: capabilitiesOf(gpu, adapter, options.half),
+    lost,
+    alloc,
+    async upload(buffer: DeviceBuffer, offset, data) {
+      if (failure !== undefined) throw failure
+      gpu.queue.writeBuffer((buffer as GpuBuffer).handle, offset, data)
+      bytesInFlight += data.byteLength
+      if (bytesInFlight < maxBytesInFlight) return
+      bytesInFlight = 0
+      await gpu.queue.onSubmittedWorkDone()
+    },
+    async prepare(plan, resources) {
+      if (failure !== undefined) throw failure
+      const stepBuffer = await alloc(plan.step.words * 4, 'step', `step of ${plan.graph.name}`)
+      return prepareGpuPlan(gpu, pipelines, plan, resources, stepBuffer)
+    },
+    async run(prepared, step, outputs) {
+      if (failure !== undefined) throw failure
+      const { plan, stepBuffer, handles, encode } = prepared as GpuPlan
+      gpu.queue.writeBuffer(stepBuffer.handle, 0, step.words as Int32Array<ArrayBuffer>)
+      const encoder = gpu.createCommandEncoder()
+      const pass = encoder.beginComputePass()
+      encode(pass, step.dims)
+      pass.end()
+      const reads = outputs.map((name) => {
+        const { location, shape, bytes } = outputRange(plan, name, step.dims)
+        const staging = readback.take(bytes)
+        encoder.copyBufferToBuffer(handles[location.buffer]!, 0, staging, 0, bytes)
+        return { name, location, shape, bytes, staging }
+      })
+      gpu.queue.submit([encoder.finish()])
+      const results: Record<string, StepOutput> = {}
+      for (const { name, location, shape, bytes, staging } of reads) {
+        const raw = await readback.read(staging, bytes).catch((error: unknown) => {
+          throw failure ?? lostFault(String(error))
+        })
+        results[name] = { shape, data: decodeOutput(raw, location, shape) }
+      }
+      if (failure !== undefined) throw failure
+      return results
+    },
+    memory: () => ledger.snapshot(),
+    dispose() {
+      for (const buffer of buffers) buffer.destroy()
+      readback.dispose()
+      gpu.destroy()
+    },
+  }
+}
+
+function lostFault(message: string): RuntimeFault {
+  return new RuntimeFault('device/lost', {
+    where: 'WebGPU device',
+    expected: 'a live device',
+    got: message,
+    fix: 'Create a new engine.',
+  })
+}
+
+function usageOf(owner: BufferOwner): number {
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage
+  switch (owner) {
+    case 'weights':
+      return STORAGE | COPY_DST
+    case 'states':
+    case 'arena':
+      return STORAGE | COPY_SRC | COPY_DST
+    case 'step':
+      return STORAGE | UNIFORM | COPY_DST
+    case 'readback':
+      return MAP_READ | COPY_DST
+    default:
+      return owner satisfies never
+  }
+}
+
+function outputRange(
+  plan: Plan,
+  name: string,
+  dims: DimEnv,
+): { location: TensorLocation; shape: number[]; bytes: number } {
+  const location = plan.outputs[name]
+  invariant(location !== undefined, `output ${name} of plan ${plan.graph.name}`)
+  invariant(location.offset === 0, `output ${name} is not a view`)
+  const shape = location.shape.map((dim) => evalDim(dim, dims))
+  const length = shape.reduce((product, dim) => product * dim, 1)
+  return { location, shape, bytes: tensorBytes(length, location.dtype) }
+}
+
+function decodeOutput(
+  raw: ArrayBuffer,
+  { dtype }: TensorLocation,
+  shape: readonly number[],
+): Float32Array | Int32Array {
+  const length = shape.reduce((product, dim) => product * dim, 1)
+  if (dtype === 'i32' || dtype === 'u32') return new Int32Array(raw, 0, length)
+  if (dtype === 'f32') return new Float32Array(raw, 0, length)
+  const table = f16ValueTable()
+  return Float32Array.from(new Uint16Array(raw, 0, length), (bits) => table[bits]!)
+}

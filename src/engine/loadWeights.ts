@@ -1,0 +1,188 @@
+// Checkpoint → device: evaluates weight expressions slice by slice while streaming. Holds a few MiB, never a tensor.
+
+import { bytesOf, type DType } from '../core/dtype.ts'
+import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
+import type { Device, DeviceBuffer } from '../device/device.ts'
+import { exprShape, exprTensors, type WeightExpr } from '../graph/weightExpr.ts'
+import type { Plan, PlanBuffer } from '../plan/types.ts'
+import type { Checkpoint } from '../weights/checkpoint.ts'
+import { decodeF32, encodeF16 } from '../weights/decode.ts'
+
+/** Bytes of one upload, and elements of one read. */
+const stagingBytes = 4 * 2 ** 20
+const sliceElements = 2 ** 20
+
+export interface LoadWeightsOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called with bytes of device weights written so far. */
+  readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined
+}
+
+type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
+
+/** The distinct weights of several plans. */
+export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
+  const weights = new Map<string, WeightBuffer>()
+  for (const plan of plans) {
+    for (const buffer of plan.buffers) if (buffer.role === 'weight') weights.set(buffer.key, buffer)
+  }
+  return weights
+}
+
+/** Throws weights/missing or weights/shape unless the checkpoint has all that the plans read. */
+export function checkWeights(plans: readonly Plan[], checkpoint: Checkpoint): void {
+  for (const { expr } of weightsOf(plans).values()) {
+    for (const { name, shape } of exprTensors(expr)) {
+      const info = checkpoint.tensors.get(name)
+      if (info?.shape.join() === shape.join()) continue
+      throw new RuntimeFault(info === undefined ? 'weights/missing' : 'weights/shape', {
+        where: `${checkpoint.name} ${name}`,
+        expected: `shape [${shape.join(', ')}]`,
+        got: info === undefined ? 'no such tensor' : `[${info.shape.join(', ')}]`,
+        fix: 'Check that config.json belongs to these weights.',
+      })
+    }
+  }
+}
+
+/** Allocates and fills every weight; on failure nothing stays allocated. */
+export async function loadWeights(
+  device: Device,
+  plans: readonly Plan[],
+  checkpoint: Checkpoint,
+  { signal, onProgress }: LoadWeightsOptions = {},
+): Promise<Map<string, DeviceBuffer>> {
+  checkWeights(plans, checkpoint)
+  const weights = weightsOf(plans)
+  const totalBytes = [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  const loaded = new Map<string, DeviceBuffer>()
+  const staging = new Uint8Array(stagingBytes)
+  let loadedBytes = 0
+  try {
+    for (const [key, { expr, dtype, bytes, label }] of weights) {
+      throwIfCancelled(signal, label)
+      const buffer = await device.alloc(bytes, 'weights', label)
+      loaded.set(key, buffer)
+      const uploader = new Uploader(device, buffer, staging, (written) =>
+        onProgress?.(loadedBytes + written, totalBytes),
+      )
+      for await (const values of evaluate(expr, checkpoint, 0, numElements(expr), dtype, signal))
+        await uploader.append(values)
+      await uploader.finish()
+      loadedBytes += bytes
+      onProgress?.(loadedBytes, totalBytes)
+    }
+    return loaded
+  } catch (error) {
+    for (const buffer of loaded.values()) buffer.destroy()
+    throw error
+  }
+}
+
+/** Gathers bytes into word-aligned uploads. */
+class Uploader {
+  readonly #device: Device
+  readonly #buffer: DeviceBuffer
+  readonly #staging: Uint8Array<ArrayBuffer>
+  readonly #onWritten: (bytes: number) => void
+  #filled = 0
+  #offset = 0
+
+  constructor(
+    device: Device,
+    buffer: DeviceBuffer,
+    staging: Uint8Array<ArrayBuffer>,
+    onWritten: (bytes: number) => void,
+  ) {
+    this.#device = device
+    this.#buffer = buffer
+    this.#staging = staging
+    this.#onWritten = onWritten
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let begin = 0; begin < bytes.byteLength;) {
+      const part = bytes.subarray(begin, begin + this.#staging.byteLength - this.#filled)
+      this.#staging.set(part, this.#filled)
+      this.#filled += part.byteLength
+      begin += part.byteLength
+      if (this.#filled === this.#staging.byteLength) await this.#flush()
+    }
+  }
+
+  /** Sends the rest, padded to a whole word. */
+  async finish(): Promise<void> {
+    const padded = Math.ceil(this.#filled / 4) * 4
+    this.#staging.fill(0, this.#filled, padded)
+    this.#filled = padded
+    if (padded > 0) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    await this.#device.upload(this.#buffer, this.#offset, this.#staging.subarray(0, this.#filled))
+    this.#offset += this.#filled
+    this.#filled = 0
+    this.#onWritten(this.#offset)
+  }
+}
+
+function numElements(expr: WeightExpr): number {
+  return exprShape(expr).reduce((product, dim) => product * dim, 1)
+}
+
+/** Elements [start, start + count) of an expression as device bytes of `dtype`, in order, a slice at a time. */
+async function* evaluate(
+  expr: WeightExpr,
+  checkpoint: Checkpoint,
+  start: number,
+  count: number,
+  dtype: DType,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  switch (expr.kind) {
+    case 'tensor': {
+      const info = checkpoint.tensors.get(expr.name)
+      invariant(info !== undefined, `${expr.name} has been checked`)
+      for (let done = 0; done < count; done += sliceElements) {
+        throwIfCancelled(signal, expr.name)
+        const raw = await checkpoint.read(
+          expr.name,
+          start + done,
+          Math.min(sliceElements, count - done),
+          signal,
+        )
+        // The same format on both sides needs no conversion.
+        yield info.dtype === dtype ? raw : convert(decodeF32(info.dtype, raw), dtype, expr.name)
+      }
+      return
+    }
+    case 'table':
+      yield convert(expr.values().subarray(start, start + count), dtype, expr.name)
+      return
+    case 'slice': {
+      const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
+      yield* evaluate(expr.of, checkpoint, start + expr.start * rowElements, count, dtype, signal)
+      return
+    }
+    case 'concat': {
+      let begin = 0
+      for (const part of expr.parts) {
+        const length = numElements(part)
+        const from = Math.max(start, begin)
+        const to = Math.min(start + count, begin + length)
+        if (from < to) yield* evaluate(part, checkpoint, from - begin, to - from, dtype, signal)
+        begin += length
+      }
+      return
+    }
+    default:
+      expr satisfies never
+  }
+}
+
+function convert(values: Float32Array, dtype: DType, where: string): Uint8Array {
+  invariant(dtype === 'f32' || dtype === 'f16', `${where} becomes a floating-point weight`)
+  const typed = dtype === 'f32' ? values : encodeF16(values, where)
+  invariant(typed.byteLength === values.length * bytesOf(dtype), `${where} converts element by element`)
+  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
+}

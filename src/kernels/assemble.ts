@@ -1,0 +1,198 @@
+// Kernel configuration + WGSL file → one complete shader. The only place where shader text is put together.
+// Directives, each alone on its line: `#import name` (shaders/lib/name.wgsl, once), `#if FLAG` / `#else` / `#endif`.
+
+import { RuntimeFault, invariant } from '../core/errors.ts'
+import type { DType } from '../core/dtype.ts'
+import { dimSymbols, type Dim } from '../graph/dim.ts'
+import { shaderLib } from './lib.ts'
+import type {
+  KernelBinding,
+  KernelCapabilities,
+  KernelConfig,
+  KernelProblem,
+  KernelVariant,
+  TensorView,
+} from './spec.ts'
+
+export interface AssembledShader {
+  /** Equal keys mean equal code: the pipeline cache key. */
+  readonly code: string
+  readonly entryPoint: 'main'
+  /** Where each line of `code` came from, for compiler messages. */
+  readonly lines: readonly { readonly file: string; readonly line: number }[]
+}
+
+/** The complete WGSL of a variant for a problem. */
+export function assembleShader(
+  variant: KernelVariant,
+  config: KernelConfig,
+  problem: KernelProblem,
+  capabilities: KernelCapabilities,
+): AssembledShader {
+  const flags = config.constants.flags ?? {}
+  const lines: { text: string; file: string; line: number }[] = []
+  const prelude = writePrelude(config, problem, capabilities)
+  prelude.forEach((text, index) => lines.push({ text, file: 'prelude', line: index + 1 }))
+  expand(variant.shader, variant.name, flags, new Set(), lines)
+  return {
+    code: lines.map(({ text }) => text).join('\n'),
+    entryPoint: 'main',
+    lines: lines.map(({ file, line }) => ({ file, line })),
+  }
+}
+
+function expand(
+  source: string,
+  file: string,
+  flags: Readonly<Record<string, boolean>>,
+  imported: Set<string>,
+  out: { text: string; file: string; line: number }[],
+): void {
+  // One entry for each open #if: whether its lines count.
+  const open: boolean[] = []
+  const fault = (line: number, expected: string, got: string): RuntimeFault =>
+    new RuntimeFault('device/shader', {
+      where: `${file}:${line}`,
+      expected,
+      got,
+      fix: 'Mend the shader file.',
+    })
+  source.split('\n').forEach((text, index) => {
+    const line = index + 1
+    const [directive, name] = text.trim().split(/\s+/)
+    const isActive = open.every(Boolean)
+    switch (directive) {
+      case '#if': {
+        const flag = flags[name ?? '']
+        if (flag === undefined)
+          throw fault(line, `a flag among ${Object.keys(flags).join(', ') || 'none'}`, String(name))
+        open.push(flag)
+        return
+      }
+      case '#else':
+      case '#endif': {
+        const last = open.pop()
+        if (last === undefined) throw fault(line, 'an open #if', directive)
+        if (directive === '#else') open.push(!last)
+        return
+      }
+      case '#import': {
+        if (!isActive || imported.has(name ?? '')) return
+        const library = shaderLib[name ?? '']
+        if (library === undefined)
+          throw fault(line, `one of ${Object.keys(shaderLib).join(', ')}`, String(name))
+        imported.add(name ?? '')
+        expand(library, `lib/${name}`, flags, imported, out)
+        return
+      }
+      default:
+        if (isActive) out.push({ text, file, line })
+    }
+  })
+  if (open.length > 0) throw fault(source.split('\n').length, '#endif', 'the end of the file')
+}
+
+function writePrelude(
+  config: KernelConfig,
+  problem: KernelProblem,
+  capabilities: KernelCapabilities,
+): string[] {
+  const tensors = config.bindings.map((binding) => {
+    const tensor = problem.tensors[binding.tensor]
+    invariant(tensor !== undefined, `${problem.op.kind} binds unknown tensor ${binding.tensor}`)
+    return { binding, tensor }
+  })
+  const usesNative = capabilities.nativeF16 && tensors.some(({ tensor }) => tensor.dtype === 'f16')
+  const [x, y, z] = config.workgroupSize
+  const lines = usesNative ? ['enable f16;'] : []
+  lines.push(
+    `alias Pack = ${vectorType('f32', config.packWidth)};`,
+    `const PACK: u32 = ${config.packWidth}u;`,
+  )
+  lines.push(`const WG_X: u32 = ${x}u;`, `const WG_Y: u32 = ${y}u;`, `const WG_Z: u32 = ${z}u;`)
+  for (const [name, value] of Object.entries(config.constants.u32 ?? {}))
+    lines.push(`const ${name}: u32 = ${value}u;`)
+  for (const [name, value] of Object.entries(config.constants.f32 ?? {}))
+    lines.push(`const ${name}: f32 = ${f32Literal(value)};`)
+  lines.push(`struct Params { ${dimSymbols.map((name) => `${name}: u32`).join(', ')} }`)
+  lines.push('@group(1) @binding(0) var<uniform> params: Params;')
+  tensors.forEach(({ binding, tensor }, index) =>
+    lines.push(...declare(binding, tensor, index, capabilities.nativeF16)),
+  )
+  return lines
+}
+
+/** An f32 literal that parses back to the same bits. */
+function f32Literal(value: number): string {
+  const text = Math.fround(value).toPrecision(9)
+  return `${/[.e]/.test(text) ? text : `${text}.0`}f`
+}
+
+function vectorType(scalar: 'f32' | 'f16' | 'i32' | 'u32', width: 1 | 2 | 4): string {
+  return width === 1 ? scalar : `vec${width}<${scalar}>`
+}
+
+/** Declaration, stride constants and accessors of one tensor; indices count loads, not elements. */
+function declare(binding: KernelBinding, tensor: TensorView, index: number, nativeF16: boolean): string[] {
+  const { access, width } = binding
+  const name = binding.as ?? binding.tensor
+  const { element, load, store } = storage(tensor.dtype, width, name, nativeF16)
+  const type = vectorType(tensor.dtype === 'f16' ? 'f32' : tensor.dtype, width)
+  invariant(
+    tensor.rowStride % width === 0 && tensor.offset % width === 0,
+    `${name}: rows aligned to ${width} elements`,
+  )
+  const lines = [
+    `@group(0) @binding(${index}) var<storage, ${access}> ${name}: array<${element}>;`,
+    `const ${name}_stride: u32 = ${tensor.rowStride / width}u;`,
+    `const ${name}_offset: u32 = ${tensor.offset / width}u;`,
+    `fn load_${name}(i: u32) -> ${type} { return ${load}; }`,
+    `fn ${name}_rows() -> u32 { return ${dimText(tensor.shape[0]!)}; }`,
+  ]
+  if (access === 'read_write')
+    lines.push(`fn store_${name}(i: u32, value: ${type}) { ${name}[i] = ${store}; }`)
+  return lines
+}
+
+/** A dimension as a WGSL expression over the step's parameters. */
+function dimText(dim: Dim): string {
+  if (typeof dim === 'number') return `${dim}u`
+  switch (dim.kind) {
+    case 'symbol':
+      return `params.${dim.name}`
+    case 'affine':
+      return `(${dimText(dim.of)} * ${dim.scale}u + ${dim.offset}u)`
+    case 'ceilDiv':
+      return `((${dimText(dim.of)} + ${dim.divisor - 1}u) / ${dim.divisor}u)`
+    default:
+      return dim satisfies never
+  }
+}
+
+function storage(
+  dtype: DType,
+  width: 1 | 2 | 4,
+  name: string,
+  nativeF16: boolean,
+): { element: string; load: string; store: string } {
+  if (dtype !== 'f16') return { element: vectorType(dtype, width), load: `${name}[i]`, store: 'value' }
+  if (nativeF16) {
+    const element = vectorType('f16', width)
+    return { element, load: `${vectorType('f32', width)}(${name}[i])`, store: `${element}(value)` }
+  }
+  switch (width) {
+    case 1:
+      // A single half cannot be stored: its neighbour shares the word. Plans never ask for it.
+      return { element: 'u32', load: `unpack2x16float(${name}[i >> 1u])[i & 1u]`, store: 'unpackable' }
+    case 2:
+      return { element: 'u32', load: `unpack2x16float(${name}[i])`, store: 'pack2x16float(value)' }
+    case 4:
+      return {
+        element: 'vec2<u32>',
+        load: `vec4<f32>(unpack2x16float(${name}[i].x), unpack2x16float(${name}[i].y))`,
+        store: 'vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))',
+      }
+    default:
+      return width satisfies never
+  }
+}

@@ -1,0 +1,88 @@
+// What a kernel is: data that says which shader serves an op, how its tensors are bound, and how many workgroups it
+// takes. Not here: devices, pipelines, buffers.
+
+import type { DType } from '../core/dtype.ts'
+import type { Dim, DimEnv } from '../graph/dim.ts'
+import type { Op } from '../graph/graph.ts'
+import type { OpKind } from '../graph/ops/index.ts'
+
+/** How a kernel sees a tensor: rows of `shape.at(-1)` elements, `rowStride` apart, starting at `offset` (elements). */
+export interface TensorView {
+  readonly dtype: DType
+  readonly shape: readonly Dim[]
+  readonly rowStride: number
+  readonly offset: number
+}
+
+/** An op with everything that a kernel choice may depend on. */
+export interface KernelProblem {
+  readonly op: Op
+  /** Inputs and outputs by operand name. */
+  readonly tensors: Readonly<Record<string, TensorView>>
+  /** Maxima of the symbols in the plan at hand. */
+  readonly maxima: DimEnv
+}
+
+/** What kernels may use: a summary of adapter features and limits. */
+export interface KernelCapabilities {
+  /** `shader-f16` is there: f16 tensors are bound as such instead of packed in u32. */
+  readonly nativeF16: boolean
+  readonly maxInvocationsPerWorkgroup: number
+  readonly maxWorkgroupBytes: number
+  readonly maxWorkgroupsPerDimension: number
+  /** `software` adapters run on CPU cores, where barriers and workgroup memory cost more than they save. */
+  readonly adapterClass: 'gpu' | 'software'
+}
+
+export type BindingAccess = 'read' | 'read_write'
+
+/** One tensor of group 0; its number is its place in the list. */
+export interface KernelBinding {
+  readonly tensor: string
+  /** Its name in the shader, where that differs. */
+  readonly as?: string
+  readonly access: BindingAccess
+  /** Elements that one load or store moves. */
+  readonly width: 1 | 2 | 4
+}
+
+/** Numbers that differ between kernels of one shader; each becomes a WGSL `const`. */
+export interface KernelConstants {
+  readonly u32?: Readonly<Record<string, number>>
+  readonly f32?: Readonly<Record<string, number>>
+  /** Conditions of `#if`. */
+  readonly flags?: Readonly<Record<string, boolean>>
+}
+
+export interface KernelConfig {
+  readonly bindings: readonly KernelBinding[]
+  readonly constants: KernelConstants
+  /** Width of the `Pack` alias that the shader computes in. */
+  readonly packWidth: 1 | 2 | 4
+  readonly workgroupSize: readonly [number, number, number]
+  /** Workgroups in x, y, z. */
+  readonly grid: readonly [Dim, Dim, Dim]
+}
+
+export interface KernelVariant {
+  readonly name: string
+  /** What it changes against the variant before it, in one line. */
+  readonly summary: string
+  /** WGSL with `#import` and `#if`; bindings and constants are generated. */
+  readonly shader: string
+  supports(problem: KernelProblem, capabilities: KernelCapabilities): boolean
+  configure(problem: KernelProblem, capabilities: KernelCapabilities): KernelConfig
+}
+
+/** All kernels of one op kind; the plainest comes first and supports everything. */
+export interface KernelSpec {
+  readonly op: OpKind
+  readonly variants: readonly KernelVariant[]
+}
+
+/** Kernels for one target language. */
+export interface KernelSet {
+  readonly target: 'wgsl'
+  readonly specs: Readonly<Partial<Record<OpKind, KernelSpec>>>
+  select(problem: KernelProblem, capabilities: KernelCapabilities): KernelVariant
+}

@@ -1,0 +1,55 @@
+// Names of Llama's tensors in a Hugging Face checkpoint, as weight expressions with their shapes.
+
+import { tensor, type WeightExpr } from '../../graph/weightExpr.ts'
+import type { LlamaConfig } from './config.ts'
+
+export interface LinearWeights {
+  readonly w: WeightExpr
+  readonly bias: WeightExpr | undefined
+}
+
+export interface LayerWeights {
+  readonly inputNorm: WeightExpr
+  readonly q: LinearWeights
+  readonly k: LinearWeights
+  readonly v: LinearWeights
+  readonly o: LinearWeights
+  readonly postAttentionNorm: WeightExpr
+  readonly gate: LinearWeights
+  readonly up: LinearWeights
+  readonly down: LinearWeights
+}
+
+export function layerWeights(config: LlamaConfig, layer: number): LayerWeights {
+  const { hiddenSize, intermediateSize, numHeads, numKvHeads, headDim, attentionBias, mlpBias } = config
+  const prefix = `model.layers.${layer}`
+  const linear = (name: string, rows: number, columns: number, hasBias: boolean): LinearWeights => ({
+    w: tensor(`${prefix}.${name}.weight`, [rows, columns]),
+    bias: hasBias ? tensor(`${prefix}.${name}.bias`, [rows]) : undefined,
+  })
+  return {
+    inputNorm: tensor(`${prefix}.input_layernorm.weight`, [hiddenSize]),
+    q: linear('self_attn.q_proj', numHeads * headDim, hiddenSize, attentionBias),
+    k: linear('self_attn.k_proj', numKvHeads * headDim, hiddenSize, attentionBias),
+    v: linear('self_attn.v_proj', numKvHeads * headDim, hiddenSize, attentionBias),
+    o: linear('self_attn.o_proj', hiddenSize, numHeads * headDim, attentionBias),
+    postAttentionNorm: tensor(`${prefix}.post_attention_layernorm.weight`, [hiddenSize]),
+    gate: linear('mlp.gate_proj', intermediateSize, hiddenSize, mlpBias),
+    up: linear('mlp.up_proj', intermediateSize, hiddenSize, mlpBias),
+    down: linear('mlp.down_proj', hiddenSize, intermediateSize, mlpBias),
+  }
+}
+
+export function embeddingWeight({ vocabSize, hiddenSize }: LlamaConfig): WeightExpr {
+  return tensor('model.embed_tokens.weight', [vocabSize, hiddenSize])
+}
+
+export function finalNormWeight({ hiddenSize }: LlamaConfig): WeightExpr {
+  return tensor('model.norm.weight', [hiddenSize])
+}
+
+/** The output head, which is the embedding where the two are tied. */
+export function headWeight(config: LlamaConfig): WeightExpr {
+  if (config.tieWordEmbeddings) return embeddingWeight(config)
+  return tensor('lm_head.weight', [config.vocabSize, config.hiddenSize])
+}

@@ -1,0 +1,28 @@
+// The ordered presets and the one function that runs them.
+
+import type { Graph } from '../graph/graph.ts'
+import { verifyGraph } from '../graph/verify.ts'
+import { fuseEpilogue } from './fuseEpilogue.ts'
+import { fuseGatedActivation } from './fuseGatedActivation.ts'
+import { mergeLinears } from './mergeLinears.ts'
+import type { Pass } from './pass.ts'
+import { removeDead } from './removeDead.ts'
+
+export type { Pass } from './pass.ts'
+export { fuseEpilogue, fuseGatedActivation, mergeLinears, removeDead }
+
+/**
+ * For inference. Order matters twice: the gated activation is taken before fuseEpilogue could put its silu into the
+ * gate projection alone, and biases are folded before mergeLinears stacks them with their weights.
+ */
+export const inferencePasses: readonly Pass[] = [fuseGatedActivation, fuseEpilogue, mergeLinears, removeDead]
+
+/** Runs passes in order; `verify` checks the graph before and after each. */
+export function runPasses(graph: Graph, passes: readonly Pass[], verify = false): Graph {
+  if (verify) verifyGraph(graph)
+  return passes.reduce((current, pass) => {
+    const next = pass.run(current)
+    if (verify) verifyGraph(next)
+    return next
+  }, graph)
+}

@@ -1,0 +1,63 @@
+// What a set of weights looks like to the rest of the runtime: named tensors that are read a slice at a time.
+// Not here: any file format (safetensors.ts, sharded.ts) and conversion to numbers (decode.ts).
+import { bytesOf, type SourceDType } from '../core/dtype.ts'
+import { RuntimeFault } from '../core/errors.ts'
+
+export interface TensorInfo {
+  readonly name: string
+  readonly dtype: SourceDType
+  /** Row-major; `[]` is a scalar. */
+  readonly shape: readonly number[]
+  /** Product of the shape times the bytes of one element. */
+  readonly bytes: number
+  /** Name of the file that holds it. */
+  readonly file: string
+}
+
+export interface Checkpoint {
+  readonly name: string
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** Sum of `bytes` over all tensors. */
+  readonly totalBytes: number
+  /**
+   * Raw little-endian bytes of elements [start, start + count) of a tensor in row-major order.
+   * Throws `weights/missing` for an unknown name, `weights/shape` for elements outside the tensor, `weights/io`.
+   */
+  read(name: string, start: number, count: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** Closes the files. */
+  close(): Promise<void>
+}
+
+/** Throws `weights/shape` unless elements [start, start + count) lie inside the tensor. */
+export function checkElements(info: TensorInfo, start: number, count: number): void {
+  const numElements = info.bytes / bytesOf(info.dtype)
+  // `start <= numElements - count` rather than a sum, which could round.
+  if (isCount(start) && isCount(count) && count <= numElements && start <= numElements - count) return
+  throw new RuntimeFault('weights/shape', {
+    where: info.name,
+    expected: `elements inside [0, ${numElements})`,
+    got: `${count} elements from ${start}`,
+    fix: 'Ask for a range inside the tensor.',
+  })
+}
+
+/** The tensor's description, or a `weights/missing` fault. */
+export function tensorNamed<T extends TensorInfo>(
+  tensors: ReadonlyMap<string, T>,
+  name: string,
+  checkpoint: string,
+): T {
+  const info = tensors.get(name)
+  if (info !== undefined) return info
+  throw new RuntimeFault('weights/missing', {
+    where: checkpoint,
+    expected: `a tensor named ${name}`,
+    got: `${tensors.size} tensors without it`,
+    fix: 'Check that the checkpoint belongs to this model.',
+  })
+}
+
+/** Whether a value is an integer that counts something: not negative, not beyond 2^53 - 1. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

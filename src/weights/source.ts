@@ -1,0 +1,152 @@
+// Where bytes come from: one file with random access (ByteSource) and a model folder (FileStore).
+// Not here: the disk, HTTP or browser files. Entries inject those; only the in-memory store is built in.
+import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
+
+/** Random access to one file. */
+export interface ByteSource {
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  /** Exactly `length` bytes from `offset`; the caller stays inside `size`. The bytes are the caller's only to read. */
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** Frees what `open` took. Idempotent; a read after it fails. */
+  close?(): Promise<void>
+}
+
+/** A model folder: named files. */
+export interface FileStore {
+  readonly name: string
+  /** `undefined` when the file is absent. `path` is relative, with forward slashes. */
+  open(path: string): Promise<ByteSource | undefined>
+  /** Closes every source that is still open. */
+  close?(): Promise<void>
+}
+
+/** Reads `length` bytes; a short read or a failure of the source becomes `weights/io`, an abort `engine/cancelled`. */
+export async function readExactly(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  throwIfCancelled(signal, source.name)
+  let bytes: Uint8Array
+  try {
+    bytes = await source.read(offset, length, signal)
+  } catch (cause) {
+    throwIfCancelled(signal, source.name)
+    if (cause instanceof RuntimeFault) throw cause
+    throw ioFault(source.name, `${length} bytes at ${offset}`, `an error: ${messageOf(cause)}`, cause)
+  }
+  if (bytes.byteLength !== length) {
+    throw ioFault(source.name, `${length} bytes at ${offset}`, `${bytes.byteLength} bytes`)
+  }
+  return bytes
+}
+
+/**
+ * The whole of a UTF-8 file, or `undefined` when the store lacks it.
+ * Throws `weights/format` when it is longer than `maxBytes` (checked before reading) or not UTF-8.
+ */
+export async function readText(
+  store: FileStore,
+  path: string,
+  maxBytes: number,
+): Promise<string | undefined> {
+  const source = await store.open(path)
+  if (source === undefined) return undefined
+  try {
+    if (source.size > maxBytes) {
+      throw formatFault(source.name, `at most ${maxBytes} bytes`, `${source.size} bytes`)
+    }
+    const bytes = await readExactly(source, 0, source.size)
+    return decodeUtf8(bytes)
+  } catch (cause) {
+    if (cause instanceof RuntimeFault) throw cause
+    throw formatFault(source.name, 'UTF-8 text', 'other bytes', cause)
+  } finally {
+    await source.close?.()
+  }
+}
+
+/** As `readText`, parsed. Throws `weights/format` when the text is not JSON. */
+export async function readJson(store: FileStore, path: string, maxBytes: number): Promise<unknown> {
+  const text = await readText(store, path, maxBytes)
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw formatFault(`${store.name}/${path}`, 'JSON', messageOf(cause), cause)
+  }
+}
+
+/** Text of UTF-8 bytes without a byte-order mark; throws a TypeError on malformed input. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+}
+
+/** Whether a parsed JSON value is an object, not an array or null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A value from a file for an error message: short whatever the file says, and safe for values nested too deep to print. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length <= 80 ? value : `${value.slice(0, 80)}…`)
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : shown(item)))
+    return `[${items.join(', ')}${value.length > 8 ? ', …' : ''}]`
+  }
+  if (value === undefined) return 'nothing'
+  return isRecord(value) ? 'an object' : JSON.stringify(value)
+}
+
+/** A file that is already in memory. Reads are views, not copies. */
+export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+  return {
+    name,
+    size: bytes.byteLength,
+    async read(offset, length, signal) {
+      throwIfCancelled(signal, name)
+      return bytes.subarray(offset, offset + length)
+    },
+  }
+}
+
+/** A folder that is already in memory; strings are stored as UTF-8. */
+export function memoryStore(name: string, files: Record<string, Uint8Array | string>): FileStore {
+  const encoder = new TextEncoder()
+  const contents = new Map(Object.entries(files))
+  return {
+    name,
+    async open(path) {
+      const content = contents.get(path)
+      if (content === undefined) return undefined
+      return memorySource(`${name}/${path}`, typeof content === 'string' ? encoder.encode(content) : content)
+    },
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function ioFault(where: string, expected: string, got: string, cause?: unknown): RuntimeFault {
+  return new RuntimeFault('weights/io', {
+    where,
+    expected,
+    got,
+    fix: 'Check that the file is complete and readable, then load again.',
+    cause,
+  })
+}
+
+function formatFault(where: string, expected: string, got: string, cause?: unknown): RuntimeFault {
+  return new RuntimeFault('weights/format', {
+    where,
+    expected,
+    got,
+    fix: 'Fetch the file again; it is damaged or not what its name says.',
+    cause,
+  })
+}

@@ -1,0 +1,163 @@
+"""Checks the committed Llama fixtures without PyTorch.
+
+A second, numpy f64 Llama written from the formulas reads only the fixture files; it shares rotary.py with the maker,
+and mpmath confirms the rounding there. transformers 5 must read both config spellings alike. It writes nothing.
+"""
+
+import json
+from pathlib import Path
+
+import mpmath
+import numpy as np
+from safetensors.numpy import load_file
+from transformers import LlamaConfig
+
+import rotary
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "golden" / "llama"
+MAX_SIZE = 2_000_000
+HALF_ROTATION = [-1.6955925, 0.1375517, 2.7886816, 3.975982, -4.8088425, 6.3230593, 7.0868367, 8.011964]
+
+
+def norm(x, weight, eps):
+    return weight * x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
+
+
+def linear(w, name, x):
+    return x @ w[f"{name}.weight"].T + w.get(f"{name}.bias", 0.0)
+
+
+def rotate(x, cos, sin):
+    low, high = np.split(x, 2, axis=-1)
+    return np.concatenate([low * cos - high * sin, high * cos + low * sin], axis=-1)
+
+
+def forward(config, w, tokens):
+    """Logits, named activations, and the mean largest attention weight of the last row."""
+    heads, kv, dim = config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
+    eps, n = config["rms_norm_eps"], len(tokens)
+    cos, sin = rotary.cos_sin(rotary.inverse_frequencies(config["rope_parameters"], dim), range(n))
+    hidden, kept, peaks = w["model.embed_tokens.weight"][tokens], {}, []
+    for i in range(config["num_hidden_layers"]):
+        at = f"model.layers.{i}"
+        x = norm(hidden, w[f"{at}.input_layernorm.weight"], eps)
+        q, k, v = (linear(w, f"{at}.self_attn.{p}_proj", x).reshape(n, -1, dim).swapaxes(0, 1) for p in "qkv")
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        out = np.empty_like(q)
+        for head in range(heads):
+            group = head // (heads // kv)
+            scores = np.where(np.tri(n, dtype=bool), q[head] @ k[group].T / np.sqrt(dim), -np.inf)
+            weights = np.exp(scores - scores.max(-1, keepdims=True))
+            weights /= weights.sum(-1, keepdims=True)
+            peaks.append(weights[-1].max())
+            out[head] = weights @ v[group]
+        attention = linear(w, f"{at}.self_attn.o_proj", out.swapaxes(0, 1).reshape(n, -1))
+        hidden = hidden + attention
+        x = norm(hidden, w[f"{at}.post_attention_layernorm.weight"], eps)
+        gate = linear(w, f"{at}.mlp.gate_proj", x)
+        product = gate / (1 + np.exp(-gate)) * linear(w, f"{at}.mlp.up_proj", x)
+        hidden = hidden + linear(w, f"{at}.mlp.down_proj", product)
+        kept |= {f"{at}.self_attn": attention, at: hidden}
+    head = w["model.embed_tokens.weight" if config["tie_word_embeddings"] else "lm_head.weight"]
+    return norm(hidden, w["model.norm.weight"], eps) @ head.T, kept, np.mean(peaks)
+
+
+def relative(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def weights_of(folder):
+    index = folder / "model.safetensors.index.json"
+    files = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else ["model.safetensors"]
+    return {key: value for file in files for key, value in load_file(folder / file).items()}
+
+
+def check_model(folder):
+    config = json.loads((folder / "config.json").read_text())
+    golden = json.loads((folder / "golden.json").read_text())
+    arrays, raw = load_file(folder / "golden.safetensors"), weights_of(folder)
+    assert all(value.dtype == np.float32 for value in raw.values())
+    assert ("lm_head.weight" in raw) != config["tie_word_embeddings"]
+    w = {key: value.astype(np.float64) for key, value in raw.items()}
+    worst, peak = 0.0, 0.0
+    for prompt in golden["prompts"]:
+        tokens, name = prompt["tokens"], prompt["name"]
+        logits, kept, peak = forward(config, w, tokens)
+        assert arrays[f"{name}.logits.f64"].dtype == np.float64
+        worst = max(worst, np.abs(logits - arrays[f"{name}.logits.f64"]).max())
+        assert relative(arrays[f"{name}.logits.f32"], logits) < 2e-6
+        for key in (key for key in arrays if key.startswith(f"{name}.model.")):
+            worst = max(worst, np.abs(kept[key.removeprefix(f"{name}.").removesuffix(".f64")] - arrays[key]).max())
+        path = list(tokens)
+        for token in prompt["greedy"]:
+            assert forward(config, w, path)[0][-1].argmax() == token
+            path.append(token)
+    assert worst < 1e-12, (folder.name, worst)
+    assert peak > 5 / 33, (folder.name, "attention is too flat", peak)
+    print(f"{folder.name}: largest f64 difference {worst:.1e}, mean largest attention weight at 33 tokens {peak:.2f}")
+    check_spellings(folder)
+    check_rounding(config["rope_parameters"], config["head_dim"], range(50))
+
+
+def check_spellings(folder):
+    v4, v5 = (LlamaConfig.from_json_file(folder / f"config.{v}.json").to_dict() for v in ("v4", "v5"))
+    ignored = {"transformers_version", "rope_theta", "rope_scaling", "torch_dtype"}
+    different = {key for key in v4.keys() | v5.keys() if v4.get(key) != v5.get(key)} - ignored
+    assert not different, (folder.name, different)
+
+
+def check_sharded(folder, whole):
+    assert len(list(folder.glob("model-*.safetensors"))) >= 3
+    parts = weights_of(folder)
+    assert parts.keys() == whole.keys() and all(np.array_equal(parts[key], whole[key]) for key in whole)
+
+
+def nearest(value):
+    """The f32 nearest to an mpmath number."""
+    near = np.float32(float(value))
+    around = [np.nextafter(near, np.float32(-np.inf)), near, np.nextafter(near, np.float32(np.inf))]
+    return min(around, key=lambda x: abs(mpmath.mpf(float(x)) - value))
+
+
+def check_rounding(rope, dim, positions):
+    """Powers, cosines and sines against 60 digits: the f64 evaluation must not round to another f32."""
+    mpmath.mp.dps = 60
+    unscaled = rotary.inverse_frequencies(dict(rope, rope_type="default"), dim)
+    for i in range(0, dim, 2):
+        power = mpmath.mpf(rope["rope_theta"]) ** mpmath.mpf(float(np.float32(i) / np.float32(dim)))
+        assert unscaled[i // 2] == np.float32(1) / nearest(power)
+    inv_freq = rotary.inverse_frequencies(rope, dim)
+    cos, sin = rotary.cos_sin(inv_freq, positions)
+    for row, position in enumerate(positions):
+        for column, frequency in enumerate(inv_freq):
+            angle = mpmath.mpf(float(np.float32(position) * frequency))
+            assert cos[row, column] == nearest(mpmath.cos(angle)) and sin[row, column] == nearest(mpmath.sin(angle))
+
+
+def check_rotary(cases):
+    for case in (cases["default"], cases["llama3"]):
+        inv_freq = rotary.inverse_frequencies(case["rope"], case["dim"])
+        cos, sin = rotary.cos_sin(inv_freq, case["positions"])
+        for stored, made in ((case["invFreq"], inv_freq), (case["cos"], cos), (case["sin"], sin)):
+            assert np.array_equal(np.array(stored), made.astype(np.float64))
+        check_rounding(case["rope"], case["dim"], case["positions"])
+    bands = np.array(cases["llama3"]["invFreq"]) / rotary.inverse_frequencies(
+        dict(cases["llama3"]["rope"], rope_type="default"), cases["llama3"]["dim"])
+    kept, stretched = np.sum(bands == 1), np.sum(np.isclose(bands, 1 / cases["llama3"]["rope"]["factor"]))
+    assert kept and stretched and kept + stretched < len(bands), bands
+    rotated = np.array(cases["halfRotation"]["rotated"])
+    assert np.abs(rotated - HALF_ROTATION).max() < 1e-6
+    print(f"rotary.json: llama3 bands {kept} kept, {len(bands) - kept - stretched} blended, {stretched} stretched; "
+          f"half rotation within {np.abs(rotated - HALF_ROTATION).max():.1e}")
+
+
+if __name__ == "__main__":
+    folders = sorted(path.parent for path in FIXTURES.glob("*/golden.json"))
+    assert len(folders) == 4
+    for folder in folders:
+        check_model(folder)
+    check_sharded(FIXTURES / "gqa-sharded", weights_of(FIXTURES / "gqa"))
+    check_rotary(json.loads((FIXTURES / "rotary.json").read_text()))
+    size = sum(path.stat().st_size for path in FIXTURES.rglob("*") if path.is_file())
+    assert size < MAX_SIZE
+    print(f"all fixtures: {size} bytes")
