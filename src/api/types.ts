@@ -1,0 +1,125 @@
+// The public types of the library, in OpenAI's shapes where OpenAI has one. Types only.
+
+import type { AdapterInfo, BufferOwner } from '../device/device.ts'
+import type { FloatDType } from '../graph/opDef.ts'
+import type { ChatMessage } from '../text/chatTemplate.ts'
+
+export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType }
+
+export type FinishReason = 'stop' | 'length' | 'cancelled'
+
+export interface SamplingOptions {
+  /** 0 is greedy. Default 0.7. */
+  temperature?: number
+  /** Same seed, same text. Default: random. */
+  seed?: number
+  /** Most tokens to generate. Default: what the context leaves. */
+  max_tokens?: number
+  /** Text at which to stop; not part of the answer. */
+  stop?: string | readonly string[]
+  /** Ends the request within one step. */
+  signal?: AbortSignal
+}
+
+export interface ChatCompletionRequest extends SamplingOptions {
+  messages: readonly ChatMessage[]
+}
+
+export interface CompletionRequest extends SamplingOptions {
+  /** Text, or token ids that are used as they are. */
+  prompt: string | readonly number[]
+}
+
+export interface Usage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+}
+
+/** Of one request; times in milliseconds from its submission. */
+export interface Timings {
+  ttftMs: number
+  /** (last token − first token) / (tokens − 1); undefined for fewer than two tokens. */
+  tpotMs: number | undefined
+  prefillTokensPerSecond: number
+  decodeTokensPerSecond: number | undefined
+}
+
+interface Envelope<O extends string> {
+  id: string
+  object: O
+  /** Unix seconds. */
+  created: number
+  model: string
+}
+
+export interface ChatCompletion extends Envelope<'chat.completion'> {
+  choices: { index: number; message: { role: 'assistant'; content: string }; finish_reason: FinishReason }[]
+  usage: Usage
+  timings: Timings
+}
+
+export interface ChatCompletionChunk extends Envelope<'chat.completion.chunk'> {
+  /** Empty in the last chunk, which carries `usage` and `timings`. */
+  choices: { index: number; delta: { role?: 'assistant'; content?: string }; finish_reason: FinishReason | null }[]
+  usage?: Usage
+  timings?: Timings
+}
+
+export interface Completion extends Envelope<'text_completion'> {
+  choices: { index: number; text: string; tokens: number[]; finish_reason: FinishReason }[]
+  usage: Usage
+  timings: Timings
+}
+
+export interface CompletionChunk extends Envelope<'text_completion'> {
+  choices: { index: number; text: string; tokens: number[]; finish_reason: FinishReason | null }[]
+  usage?: Usage
+  timings?: Timings
+}
+
+export interface Completions<Request, Whole, Chunk> {
+  create(request: Request & { stream: true }): AsyncIterable<Chunk>
+  create(request: Request & { stream?: false }): Promise<Whole>
+}
+
+export interface LoadProgress {
+  phase: 'weights' | 'compile' | 'ready'
+  loadedBytes: number
+  totalBytes: number
+}
+
+export interface EngineOptions {
+  /** Of weights, activations and the KV cache. Default f16. */
+  dtype?: FloatDType
+  /** Longest prompt and answer together. Default: the model's, at most 4096. */
+  maxSeqLen?: number
+  /** Sequences that may run at once. Default 8. */
+  maxNumSeqs?: number
+  /** Tokens in one step; longer prompts are prefilled in chunks. Default 256. */
+  maxNumBatchedTokens?: number
+  signal?: AbortSignal
+  onProgress?: (progress: LoadProgress) => void
+}
+
+export interface LogitsResult {
+  /** One row of `vocabSize` numbers for each token. */
+  logits: (Float32Array | Float64Array)[]
+}
+
+/** A loaded model. Every call is isolated; calls share steps. */
+export interface Engine extends AsyncDisposable {
+  readonly model: string
+  readonly adapter: AdapterInfo
+  readonly dtype: FloatDType
+  readonly vocabSize: number
+  readonly maxSeqLen: number
+  readonly chat: { readonly completions: Completions<ChatCompletionRequest, ChatCompletion, ChatCompletionChunk> }
+  readonly completions: Completions<CompletionRequest, Completion, CompletionChunk>
+  /** Logits of every position of a token sequence, on an empty cache. */
+  logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
+  /** Bytes on the device by owner. */
+  memory(): Readonly<Record<BufferOwner, number>>
+  /** Ends running requests and frees everything. Idempotent. */
+  dispose(): Promise<void>
+}
