@@ -1,5 +1,5 @@
 // Picks one token id for each row of logits: the largest at temperature 0, else a draw by the Gumbel-max trick.
-// Layout: logits [R, VOCAB], temperature [R], seed [R, 2], tokenIndex [R], sampled [maxRows]. One workgroup a row.
+// Layout: logits [R, VOCAB], temperature, tokenIndex and targets [R], seed [R, 2], sampled [maxRows]. One workgroup a row.
 
 #import philox
 
@@ -56,6 +56,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
   }
   if (lane == 0u) {
-    store_sampled(r, i32(ids[0]));
+    store_sampled(u32(load_targets(r)), i32(ids[0]));
   }
 }

@@ -61,7 +61,11 @@ export interface ChatCompletion extends Envelope<'chat.completion'> {
 
 export interface ChatCompletionChunk extends Envelope<'chat.completion.chunk'> {
   /** Empty in the last chunk, which carries `usage` and `timings`. */
-  choices: { index: number; delta: { role?: 'assistant'; content?: string }; finish_reason: FinishReason | null }[]
+  choices: {
+    index: number
+    delta: { role?: 'assistant'; content?: string }
+    finish_reason: FinishReason | null
+  }[]
   usage?: Usage
   timings?: Timings
 }
@@ -114,7 +118,9 @@ export interface Engine extends AsyncDisposable {
   readonly dtype: FloatDType
   readonly vocabSize: number
   readonly maxSeqLen: number
-  readonly chat: { readonly completions: Completions<ChatCompletionRequest, ChatCompletion, ChatCompletionChunk> }
+  readonly chat: {
+    readonly completions: Completions<ChatCompletionRequest, ChatCompletion, ChatCompletionChunk>
+  }
   readonly completions: Completions<CompletionRequest, Completion, CompletionChunk>
   /** Logits of every position of a token sequence, on an empty cache. */
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>

@@ -63,6 +63,10 @@ export class GraphEditor {
     return reads.filter((read) => read === id).length
   }
 
+  isOutput(id: ValueId): boolean {
+    return Object.values(this.#outputs).includes(id)
+  }
+
   /** The new graph. Unread values stay until removeDead. */
   finish(): Graph {
     return { ...this.#graph, values: this.#values, ops: this.ops, outputs: this.#outputs }

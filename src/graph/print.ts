@@ -55,8 +55,8 @@ export function graphToDot(graph: Graph): string {
     }
     for (const id of Object.values(op.outputs)) producer.set(id, `op${index}`)
   })
-  for (const [name, id] of Object.entries(graph.outputs)) {
-    lines.push(`  out_${name} [label="${name}", shape=ellipse];`, `  ${producer.get(id)} -> out_${name};`)
-  }
+  Object.entries(graph.outputs).forEach(([name, id], index) => {
+    lines.push(`  out${index} [label="${name}", shape=ellipse];`, `  ${producer.get(id)} -> out${index};`)
+  })
   return [...lines, '}'].join('\n')
 }

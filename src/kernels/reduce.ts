@@ -89,7 +89,14 @@ export const sampleSpec: KernelSpec = {
       configure(problem) {
         const logits = tensorOf(problem, 'logits')
         return {
-          bindings: [read('logits'), read('temperature'), read('seed'), read('tokenIndex'), write('sampled')],
+          bindings: [
+            read('logits'),
+            read('temperature'),
+            read('seed'),
+            read('tokenIndex'),
+            read('targets'),
+            write('sampled'),
+          ],
           constants: { u32: { VOCAB: widthOf(logits) } },
           packWidth: 1,
           workgroupSize: [256, 1, 1],

@@ -8,7 +8,10 @@ export const fuseGatedActivation: Pass = {
   name: 'fuseGatedActivation',
   run(graph) {
     const editor = new GraphEditor(graph)
-    for (const silu of editor.ops.filter((op) => op.kind === 'silu')) {
+    // By index, since a fusion replaces the ops that read its result, other silus among them.
+    for (let index = 0; index < editor.ops.length; index++) {
+      const silu = editor.ops[index]!
+      if (silu.kind !== 'silu') continue
       const activated = silu.outputs['y']!
       if (editor.numUses(activated) !== 1) continue
       const mul = editor.ops.find(

@@ -13,15 +13,19 @@ export const mergeLinears: Pass = {
   name: 'mergeLinears',
   run(graph) {
     const editor = new GraphEditor(graph)
-    const siblings = new Map<string, Linear[]>()
-    for (const op of editor.ops) {
-      if (op.kind !== 'linear') continue
-      const key = mergeKey(editor, op)
-      if (key !== undefined) siblings.set(key, [...(siblings.get(key) ?? []), op])
-    }
-    for (const group of siblings.values()) if (group.length > 1) merge(editor, group)
+    for (let group = nextGroup(editor); group !== undefined; group = nextGroup(editor)) merge(editor, group)
     return editor.finish()
   },
+}
+
+/** The first linears that can be merged. Looked up afresh each time: a merge replaces the readers of its results. */
+function nextGroup(editor: GraphEditor): Linear[] | undefined {
+  const siblings = new Map<string, Linear[]>()
+  for (const op of editor.ops) {
+    const key = op.kind === 'linear' ? mergeKey(editor, op) : undefined
+    if (op.kind === 'linear' && key !== undefined) siblings.set(key, [...(siblings.get(key) ?? []), op])
+  }
+  return [...siblings.values()].find((group) => group.length > 1)
 }
 
 function weightExpr(editor: GraphEditor, id: ValueId): WeightExpr | undefined {
@@ -33,6 +37,8 @@ function weightExpr(editor: GraphEditor, id: ValueId): WeightExpr | undefined {
 function mergeKey(editor: GraphEditor, op: Linear): string | undefined {
   const { x, w, bias, residual } = op.inputs
   if (residual !== undefined || op.attrs.activation !== 'none') return undefined
+  // A view cannot be read back.
+  if (editor.isOutput(op.outputs['y']!)) return undefined
   if (weightExpr(editor, w!) === undefined) return undefined
   if (bias !== undefined && weightExpr(editor, bias) === undefined) return undefined
   const biasType = bias === undefined ? 'none' : editor.value(bias).dtype

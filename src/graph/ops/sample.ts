@@ -4,27 +4,28 @@ import { philox, uniform } from '../../core/philox.ts'
 import { expectDType, expectRank, expectShape, type OpDef } from '../opDef.ts'
 
 /**
- * logits [R, V], temperature [R], seed [R, 2], tokenIndex [R] → row r of `sampled` [maxRows].
+ * logits [R, V], temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
  * Temperature 0 takes the largest logit, the lowest id on ties. Otherwise the Gumbel-max trick: the largest of
  * logit / temperature − log(E), E exponential from Philox keyed by the seed and counted by (id, tokenIndex), which
  * is a draw from softmax(logits / temperature). NaN logits are never chosen over a number.
  */
 export const sample: OpDef<Record<never, never>> = {
-  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'sampled'],
+  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled'],
   outputs: ['next'],
   nextVersionOf: { next: 'sampled' },
   accuracy: 'exact',
-  infer(_attrs, { logits, temperature, seed, tokenIndex, sampled }, where) {
+  infer(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled }, where) {
     expectRank(where, 'logits', logits!.shape, 2)
     expectDType(where, 'logits', logits!.dtype, ['f32'])
     const rows = logits!.shape[0]!
     expectShape(where, 'temperature', temperature!.shape, [rows])
     expectShape(where, 'seed', seed!.shape, [rows, 2])
     expectShape(where, 'tokenIndex', tokenIndex!.shape, [rows])
+    expectShape(where, 'targets', targets!.shape, [rows])
     expectDType(where, 'sampled', sampled!.dtype, ['i32'])
     return { next: sampled! }
   },
-  reference(_attrs, { logits, temperature, seed, tokenIndex, sampled }) {
+  reference(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled }) {
     const [rows, vocabSize] = [logits!.shape[0]!, logits!.shape[1]!]
     for (let row = 0; row < rows; row++) {
       let best = 0
@@ -39,7 +40,7 @@ export const sample: OpDef<Record<never, never>> = {
           best = id
         }
       }
-      sampled!.data[row] = best
+      sampled!.data[targets!.data[row]!] = best
     }
     return { next: sampled! }
   },

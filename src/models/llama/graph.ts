@@ -142,6 +142,10 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
   const temperature = b.input('temperature', 'f32', [R])
   const seed = b.input('seed', 'u32', [R, 2])
   const tokenIndex = b.input('tokenIndex', 'u32', [R])
-  b.output('sampled', b.apply('sample', 'sample', { logits, temperature, seed, tokenIndex, sampled }, {}))
+  const targets = b.input('sampleTargets', 'i32', [R])
+  b.output(
+    'sampled',
+    b.apply('sample', 'sample', { logits, temperature, seed, tokenIndex, targets, sampled }, {}),
+  )
   return b.finish()
 }

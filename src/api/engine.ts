@@ -1,0 +1,154 @@
+// The facade: an LlmEngine and a tokenizer behind OpenAI's shapes. Not here: loading (model.ts) and platforms.
+
+import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import { RuntimeFault } from '../core/errors.ts'
+import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
+import { generatePieces, type Piece } from './generation.ts'
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionRequest,
+  Completion,
+  CompletionChunk,
+  CompletionRequest,
+  Completions,
+  Engine,
+  SamplingOptions,
+} from './types.ts'
+
+export interface EngineParts {
+  readonly model: string
+  readonly llm: LlmEngine
+  readonly tokenizer: Tokenizer | undefined
+  /** Whether dispose() also disposes the device. */
+  readonly ownsDevice: boolean
+}
+
+export function createEngineFacade({ model, llm, tokenizer, ownsDevice }: EngineParts): Engine {
+  const { device, options, config } = llm
+  let nextId = 0
+  const envelope = <O extends string>(
+    prefix: string,
+    object: O,
+  ): { id: string; object: O; created: number; model: string } => ({
+    id: `${prefix}-${nextId++}`,
+    object,
+    created: Math.floor(Date.now() / 1000),
+    model,
+  })
+  const pieces = (
+    promptTokens: readonly number[],
+    request: SamplingOptions,
+  ): AsyncGenerator<Piece, void, undefined> => generatePieces(llm, tokenizer, promptTokens, request)
+
+  async function* streamChat(request: ChatCompletionRequest): AsyncGenerator<ChatCompletionChunk> {
+    const head = envelope('chatcmpl', 'chat.completion.chunk')
+    const promptTokens = encodeChat(requireTokenizer(tokenizer), request.messages, {
+      addGenerationPrompt: true,
+    })
+    yield { ...head, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] }
+    for await (const { text, finish } of pieces(promptTokens, request)) {
+      if (text !== '')
+        yield { ...head, choices: [{ index: 0, delta: { content: text }, finish_reason: null }] }
+      if (finish === undefined) continue
+      yield { ...head, choices: [{ index: 0, delta: {}, finish_reason: finish.reason }] }
+      yield { ...head, choices: [], usage: finish.usage, timings: finish.timings }
+    }
+  }
+
+  async function wholeChat(request: ChatCompletionRequest): Promise<ChatCompletion> {
+    const promptTokens = encodeChat(requireTokenizer(tokenizer), request.messages, {
+      addGenerationPrompt: true,
+    })
+    const { text, finish } = await collect(pieces(promptTokens, request))
+    const message = { role: 'assistant' as const, content: text }
+    return {
+      ...envelope('chatcmpl', 'chat.completion'),
+      choices: [{ index: 0, message, finish_reason: finish.reason }],
+      usage: finish.usage,
+      timings: finish.timings,
+    }
+  }
+
+  const encodePrompt = (prompt: CompletionRequest['prompt']): readonly number[] =>
+    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt) : prompt
+
+  async function* streamText(request: CompletionRequest): AsyncGenerator<CompletionChunk> {
+    const head = envelope('cmpl', 'text_completion')
+    for await (const { text, tokens, finish } of pieces(encodePrompt(request.prompt), request)) {
+      const choice = { index: 0, text, tokens: [...tokens], finish_reason: finish?.reason ?? null }
+      yield { ...head, choices: [choice] }
+      if (finish !== undefined) yield { ...head, choices: [], usage: finish.usage, timings: finish.timings }
+    }
+  }
+
+  async function wholeText(request: CompletionRequest): Promise<Completion> {
+    const { text, tokens, finish } = await collect(pieces(encodePrompt(request.prompt), request))
+    return {
+      ...envelope('cmpl', 'text_completion'),
+      choices: [{ index: 0, text, tokens, finish_reason: finish.reason }],
+      usage: finish.usage,
+      timings: finish.timings,
+    }
+  }
+
+  async function dispose(): Promise<void> {
+    await llm.dispose()
+    if (ownsDevice) device.dispose()
+  }
+
+  return {
+    model,
+    adapter: device.adapter,
+    dtype: options.dtype,
+    vocabSize: config.vocabSize,
+    maxSeqLen: options.maxSeqLen,
+    chat: { completions: completions(streamChat, wholeChat) },
+    completions: completions(streamText, wholeText),
+    logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
+    memory: () => device.memory(),
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }
+}
+
+/** One `create` that streams or not, as the request says. */
+function completions<Request, Whole, Chunk>(
+  stream: (request: Request) => AsyncIterable<Chunk>,
+  whole: (request: Request) => Promise<Whole>,
+): Completions<Request, Whole, Chunk> {
+  function create(request: Request & { stream: true }): AsyncIterable<Chunk>
+  function create(request: Request & { stream?: false }): Promise<Whole>
+  function create(request: Request & { stream?: boolean }): AsyncIterable<Chunk> | Promise<Whole> {
+    return request.stream === true ? stream(request) : whole(request)
+  }
+  return { create }
+}
+
+async function collect(
+  pieces: AsyncIterable<Piece>,
+): Promise<{ text: string; tokens: number[]; finish: NonNullable<Piece['finish']> }> {
+  let text = ''
+  const tokens: number[] = []
+  for await (const piece of pieces) {
+    text += piece.text
+    tokens.push(...piece.tokens)
+    if (piece.finish !== undefined) return { text, tokens, finish: piece.finish }
+  }
+  throw new RuntimeFault('internal', {
+    where: 'completion',
+    expected: 'a last piece',
+    got: 'none',
+    fix: 'This is a bug in tabhopper; please report it.',
+  })
+}
+
+function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
+  if (tokenizer !== undefined) return tokenizer
+  throw new RuntimeFault('text/tokenizer', {
+    where: 'model folder',
+    expected: 'tokenizer.json',
+    got: 'none',
+    fix: 'Pass token ids to completions or logits, or add the tokenizer files.',
+  })
+}

@@ -1,0 +1,122 @@
+// One request as a stream of text pieces: tokens from the engine, decoded, cut at stop strings, timed.
+// Not here: the shapes in which callers get them (engine.ts).
+
+import { RuntimeFault } from '../core/errors.ts'
+import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import { createStopFilter, type StopFilter } from './stopStrings.ts'
+import type { FinishReason, SamplingOptions, Timings, Usage } from './types.ts'
+
+export interface Piece {
+  readonly text: string
+  readonly tokens: readonly number[]
+  /** Set on the last piece. */
+  readonly finish:
+    | { readonly reason: FinishReason; readonly usage: Usage; readonly timings: Timings }
+    | undefined
+}
+
+const defaultTemperature = 0.7
+
+/** Pieces of the answer to `promptTokens`; the last one says why it ended. Without a tokenizer text is empty. */
+export async function* generatePieces(
+  engine: LlmEngine,
+  tokenizer: Tokenizer | undefined,
+  promptTokens: readonly number[],
+  options: SamplingOptions,
+): AsyncGenerator<Piece, void, undefined> {
+  const submittedAt = performance.now()
+  const decoder = tokenizer?.stream()
+  const stops = typeof options.stop === 'string' ? [options.stop] : (options.stop ?? [])
+  const filter = createStopFilter(stops.filter((stop) => stop.length > 0))
+  const events = engine.generate(
+    {
+      promptTokens,
+      maxNewTokens: checkMaxTokens(options.max_tokens),
+      stopTokenIds: new Set(tokenizer?.eosTokenIds ?? []),
+      sampling: { temperature: checkTemperature(options.temperature), seed: seedWords(options.seed) },
+    },
+    options.signal,
+  )
+  let firstAt = submittedAt
+  let numTokens = 0
+  let reason: FinishReason = 'length'
+  let isCut = false
+  for await (const { token, finishReason } of events) {
+    numTokens++
+    if (numTokens === 1) firstAt = performance.now()
+    // A padded vocabulary has ids that no tokenizer knows; they have no text.
+    const isText = tokenizer !== undefined && finishReason !== 'stop' && token < tokenizer.vocabSize
+    const { text, isStopped } = filter.push(isText ? (decoder?.push(token) ?? '') : '')
+    yield { text, tokens: [token], finish: undefined }
+    if (isStopped) {
+      reason = 'stop'
+      isCut = true
+      break
+    }
+    reason = finishReason ?? reason
+  }
+  const lastAt = performance.now()
+  const tail = isCut ? '' : rest(filter, decoder?.flush() ?? '')
+  yield {
+    text: tail,
+    tokens: [],
+    finish: {
+      reason,
+      usage: {
+        prompt_tokens: promptTokens.length,
+        completion_tokens: numTokens,
+        total_tokens: promptTokens.length + numTokens,
+      },
+      timings: timingsOf(promptTokens.length, numTokens, submittedAt, firstAt, lastAt),
+    },
+  }
+}
+
+/** What the decoder and the filter still hold when no stop string has been met. */
+function rest(filter: StopFilter, text: string): string {
+  const last = filter.push(text)
+  return last.isStopped ? last.text : last.text + filter.flush()
+}
+
+function timingsOf(
+  numPrompt: number,
+  numTokens: number,
+  submittedAt: number,
+  firstAt: number,
+  lastAt: number,
+): Timings {
+  const ttftMs = firstAt - submittedAt
+  const tpotMs = numTokens > 1 ? (lastAt - firstAt) / (numTokens - 1) : undefined
+  return {
+    ttftMs,
+    tpotMs,
+    prefillTokensPerSecond: (numPrompt * 1000) / ttftMs,
+    decodeTokensPerSecond: tpotMs === undefined ? undefined : 1000 / tpotMs,
+  }
+}
+
+function inputFault(where: string, expected: string, got: unknown): RuntimeFault {
+  return new RuntimeFault('engine/input', { where, expected, got: String(got), fix: 'Correct the request.' })
+}
+
+function checkMaxTokens(value: number | undefined): number {
+  if (value === undefined) return Number.MAX_SAFE_INTEGER
+  if (Number.isInteger(value) && value >= 1) return value
+  throw inputFault('max_tokens', 'an integer of at least 1', value)
+}
+
+function checkTemperature(value: number = defaultTemperature): number {
+  if (Number.isFinite(value) && value >= 0) return value
+  throw inputFault('temperature', 'a number of at least 0', value)
+}
+
+/** Both halves of a seed; a random one if none was given. */
+function seedWords(seed: number | undefined): [number, number] {
+  if (seed === undefined) {
+    const words = crypto.getRandomValues(new Uint32Array(2))
+    return [words[0]!, words[1]!]
+  }
+  if (!Number.isSafeInteger(seed) || seed < 0) throw inputFault('seed', 'a safe integer of at least 0', seed)
+  return [seed >>> 0, Math.floor(seed / 2 ** 32)]
+}

@@ -1,0 +1,100 @@
+// A model folder → an open model (config, weights, tokenizer), and an open model → an engine. No platform code:
+// stores and devices are passed in.
+
+import { RuntimeFault } from '../core/errors.ts'
+import type { Device } from '../device/device.ts'
+import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
+import { blockSize } from '../engine/load.ts'
+import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import type { Checkpoint } from '../weights/checkpoint.ts'
+import { openCheckpoint } from '../weights/sharded.ts'
+import { isRecord, readJson, type FileStore } from '../weights/source.ts'
+import { createEngineFacade } from './engine.ts'
+import type { Engine, EngineOptions } from './types.ts'
+
+export interface LoadedModel {
+  readonly name: string
+  /** config.json as it is. */
+  readonly json: Readonly<Record<string, unknown>>
+  readonly config: LlamaConfig
+  readonly checkpoint: Checkpoint
+  /** Absent where the folder has no tokenizer.json: such a model serves token ids and logits. */
+  readonly tokenizer: Tokenizer | undefined
+  close(): Promise<void>
+}
+
+const maxConfigBytes = 2 ** 20
+
+/** Throws weights/missing without config.json or weights, model/* for a configuration that is not supported. */
+export async function openModelStore(store: FileStore): Promise<LoadedModel> {
+  const json = await readJson(store, 'config.json', maxConfigBytes)
+  if (!isRecord(json)) {
+    throw new RuntimeFault('weights/missing', {
+      where: store.name,
+      expected: 'a config.json with an object',
+      got: json === undefined ? 'no such file' : 'another value',
+      fix: 'Point at a folder in the layout of Hugging Face.',
+    })
+  }
+  const config = readLlamaConfig(json)
+  const checkpoint = await openCheckpoint(store)
+  const tokenizer = await loadTokenizer(store)
+  return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
+}
+
+/** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
+const defaultMaxSeqLen = 4096
+
+/** Options with every default filled in. Throws engine/input for what cannot be. */
+export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmEngineOptions {
+  const maxSeqLen = count(
+    'maxSeqLen',
+    options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
+    config.maxSeqLen,
+  )
+  const maxNumSeqs = count('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
+  const maxNumBatchedTokens = count('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_536)
+  const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
+  const { onProgress } = options
+  return {
+    dtype: options.dtype ?? 'f16',
+    maxSeqLen,
+    maxNumSeqs: Math.min(maxNumSeqs, maxNumBatchedTokens),
+    maxNumBatchedTokens,
+    // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
+    numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    signal: options.signal,
+    onProgress:
+      onProgress === undefined
+        ? undefined
+        : (loadedBytes, totalBytes) => onProgress({ phase: 'weights', loadedBytes, totalBytes }),
+  }
+}
+
+function count(where: string, value: number, limit: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= limit) return value
+  throw new RuntimeFault('engine/input', {
+    where,
+    expected: `an integer from 1 to ${limit}`,
+    got: String(value),
+    fix: 'Correct the option.',
+  })
+}
+
+/** Loads an open model onto a device. The model can be closed afterwards; the device is disposed with the engine. */
+export async function createEngineOn(
+  device: Device,
+  model: LoadedModel,
+  options: EngineOptions,
+): Promise<Engine> {
+  const llm = await LlmEngine.load(
+    device,
+    model.config,
+    model.checkpoint,
+    engineOptions(model.config, options),
+  )
+  const { totalBytes } = model.checkpoint
+  options.onProgress?.({ phase: 'ready', loadedBytes: totalBytes, totalBytes })
+  return createEngineFacade({ model: model.name, llm, tokenizer: model.tokenizer, ownsDevice: true })
+}

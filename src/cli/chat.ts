@@ -1,0 +1,105 @@
+// `tabhopper chat`: a conversation on a terminal; without one, a single answer. The loop itself is in chatLoop.ts.
+
+import type { Command } from 'commander'
+import type { ChatCompletionRequest, Engine, Timings } from '../api/types.ts'
+import { encodeChat } from '../text/tokenizer.ts'
+import { chatLoop } from './chatLoop.ts'
+import { Conversation } from './conversation.ts'
+import type { CommandContext, Runner } from './deps.ts'
+import { readPiped } from './input.ts'
+import {
+  addModelOptions,
+  addSamplingOptions,
+  samplingOptions,
+  type ModelFlags,
+  type SamplingFlags,
+} from './options.ts'
+import { loadTokenizerOf, withEngine } from './session.ts'
+import { coloursFor, printable, write, writeLine } from './terminal.ts'
+
+export interface ChatFlags extends ModelFlags, SamplingFlags {
+  readonly system?: string
+}
+
+/** What is asked when there is nobody to ask. */
+const demoQuestion = 'Tell me a story about a dog.'
+/** How long a pipe may stay silent before it counts as empty. */
+const patienceMs = 3000
+
+export function addChat(program: Command, run: Runner): void {
+  const command = program
+    .command('chat')
+    .description('talk to a model; without a terminal, answer stdin or tell one story')
+    .option('--system <text>', 'a system message ahead of the conversation')
+  addSamplingOptions(addModelOptions(command), 0.5)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ tabhopper chat
+  $ echo "Tell me a story about a cat." | tabhopper chat --temperature 0`,
+    )
+    .action(run(chat))
+}
+
+async function chat(flags: ChatFlags, context: CommandContext): Promise<void> {
+  const { stdin, stdout, signal } = context
+  const isInteractive = stdin.isTTY === true && stdout.isTTY === true
+  const tokenizer = await loadTokenizerOf(flags.model, context)
+  // A model without a chat template is refused before its weights are loaded.
+  encodeChat(tokenizer, [{ role: 'user', content: demoQuestion }])
+  const piped = isInteractive || stdin.isTTY === true ? '' : await readPiped(stdin, patienceMs, signal)
+  await withEngine(flags, context, async (engine) => {
+    const conversation = new Conversation({
+      system: flags.system,
+      maxSeqLen: engine.maxSeqLen,
+      reserve: Math.min(flags.maxTokens ?? 256, Math.ceil(engine.maxSeqLen / 4)),
+      countTokens: (messages) => encodeChat(tokenizer, messages).length,
+    })
+    if (isInteractive) return chatLoop(engine, conversation, samplingOptions(flags), context)
+    await warnOfSoftware(engine, context)
+    conversation.ask(piped.trim() === '' ? demoQuestion : piped)
+    await streamAnswer(engine, { messages: conversation.messages, ...samplingOptions(flags), signal }, context)
+  })
+}
+
+async function warnOfSoftware({ adapter }: Engine, { stderr, env }: CommandContext): Promise<void> {
+  if (stderr.isTTY !== true || !adapter.isSoftware) return
+  await writeLine(stderr, coloursFor(stderr, env).dim(`${adapter.description}: software, slow`))
+}
+
+export interface Answer {
+  readonly text: string
+  readonly numTokens: number
+  readonly timings: Timings | undefined
+  readonly isCancelled: boolean
+}
+
+/** Prints an answer as it comes, and a line break. An abort ends it early; what came so far is the answer. */
+export async function streamAnswer(
+  engine: Engine,
+  request: ChatCompletionRequest,
+  { stdout }: CommandContext,
+): Promise<Answer> {
+  let text = ''
+  let numTokens = 0
+  let timings: Timings | undefined
+  let isCancelled = false
+  try {
+    for await (const chunk of engine.chat.completions.create({ ...request, stream: true })) {
+      for (const { delta, finish_reason } of chunk.choices) {
+        if (finish_reason === 'cancelled') isCancelled = true
+        if (delta.content === undefined || delta.content === '') continue
+        text += delta.content
+        await write(stdout, printable(stdout, delta.content))
+      }
+      numTokens = chunk.usage?.completion_tokens ?? numTokens
+      timings = chunk.timings ?? timings
+    }
+  } catch (error) {
+    if (request.signal?.aborted !== true) throw error
+    isCancelled = true
+  }
+  await writeLine(stdout)
+  return { text, numTokens, timings, isCancelled }
+}

@@ -1,0 +1,100 @@
+// What commands need from the outside world. src/cli.ts gives the real things, unit tests give fakes.
+// Types only.
+
+import type { Engine, EngineOptions } from '../api/types.ts'
+import type { AdapterInfo } from '../device/device.ts'
+import type { LlamaConfig } from '../models/llama/config.ts'
+import type { JsonObject } from '../models/shared/configFields.ts'
+import type { Capabilities } from '../plan/types.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import type { Checkpoint } from '../weights/checkpoint.ts'
+
+export type DeviceName = 'webgpu' | 'reference'
+
+export interface CreateEngineOptions extends EngineOptions {
+  /** A directory or the name of an embedded model. */
+  model: string
+  device?: DeviceName
+  /** Part of an adapter's name. */
+  adapter?: string
+}
+
+/** A model folder that is open for reading; nothing of it is on a device. */
+export interface LoadedModel {
+  readonly name: string
+  /** config.json as it is. */
+  readonly json: JsonObject
+  readonly config: LlamaConfig
+  readonly checkpoint: Checkpoint
+  readonly tokenizer: Tokenizer | undefined
+  close(): Promise<void>
+}
+
+/** An adapter that Dawn offers, before a device is made of it. */
+export interface AdapterProbe {
+  readonly info: AdapterInfo
+  readonly limits: Readonly<Record<string, number>>
+  readonly languageFeatures: readonly string[]
+  readonly capabilities: Capabilities
+}
+
+export interface ChildResult {
+  /** undefined when a signal ended it. */
+  readonly exitCode: number | undefined
+  readonly exitSignal: string | undefined
+  readonly isTimedOut: boolean
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export type InputStream = NodeJS.ReadableStream & { isTTY?: boolean }
+export type OutputStream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The machine, as far as advice depends on it. */
+export interface Machine {
+  readonly platform: string
+  readonly arch: string
+  readonly nodeVersion: string
+  readonly isRoot: boolean
+  readonly home: string
+  /** Put before absolute paths that are searched; empty except in tests. */
+  readonly fileRoot: string
+}
+
+export interface CliDeps {
+  readonly version: string
+  readonly machine: Machine
+  readonly env: Environment
+  readonly stdin: InputStream
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  createEngine(options: CreateEngineOptions): Promise<Engine>
+  openModel(model: string): Promise<LoadedModel>
+  /** The adapter that Dawn picks; undefined if it accepts none. */
+  probeAdapter(adapter?: string): Promise<AdapterProbe | undefined>
+  /** Runs this program in another process, with `env` added to the environment. */
+  runChild(
+    args: readonly string[],
+    env: Environment,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ChildResult>
+  /** Calls back on Ctrl-C until the returned function is called. */
+  onInterrupt(listener: () => void): () => void
+  /** Ends the process without waiting for anything. */
+  exit(code: number): void
+}
+
+/** What a running command sees. */
+export interface CommandContext extends CliDeps {
+  /** Fires on Ctrl-C and when nobody reads stdout any more. */
+  readonly signal: AbortSignal
+  /** Sends Ctrl-C to `listener` instead of `signal` until the returned function is called. */
+  takeInterrupts(listener: () => void): () => void
+}
+
+/** Makes a commander action of a command's body, whose number is the exit code. */
+export type Runner = <Options>(
+  body: (options: Options, context: CommandContext) => Promise<number | void>,
+) => (options: Options) => Promise<void>

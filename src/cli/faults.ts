@@ -1,0 +1,59 @@
+// Errors as the command line shows them: `[code] where: expected X, got Y. Do Z.` and an exit code.
+
+import { CommanderError, type Command } from 'commander'
+import { RuntimeFault } from '../core/errors.ts'
+import type { CliDeps } from './deps.ts'
+import { coloursFor, writeLine } from './terminal.ts'
+
+export const exitCodes = { success: 0, failure: 1, usage: 2, interrupted: 130 } as const
+
+export function usageFault(where: string, expected: string, got: string, fix: string): RuntimeFault {
+  return new RuntimeFault('cli/usage', { where, expected, got, fix })
+}
+
+/** A commander error in our words; undefined when it only ends the program after help or version. */
+export function fromCommander(error: CommanderError, program: Command, argv: readonly string[]): RuntimeFault | undefined {
+  if (error.exitCode === 0) return undefined
+  const names = program.commands.map((command) => command.name())
+  const command = argv.find((argument) => names.includes(argument))
+  const where = command === undefined ? 'tabhopper' : `tabhopper ${command}`
+  const [quoted = ''] = /'[^']*'/.exec(error.message) ?? []
+  const suggestion = /\((Did you mean [^)]+)\)/.exec(error.message)
+  const fix = suggestion?.[1] ?? `Run \`${where} --help\`.`
+  switch (error.code) {
+    case 'commander.unknownCommand':
+      return usageFault(where, `one of ${names.join(', ')}`, quoted, fix)
+    case 'commander.unknownOption':
+      return usageFault(where, 'a known option', quoted, fix)
+    case 'commander.optionMissingArgument':
+      return usageFault(where, `a value for ${quoted}`, 'none', fix)
+    case 'commander.missingMandatoryOptionValue':
+      return usageFault(where, quoted, 'none', fix)
+    case 'commander.excessArguments':
+      return usageFault(where, 'options only', 'further arguments', `Quote text that has spaces. ${fix}`)
+    default:
+      return usageFault(where, 'a valid command line', error.message.replace(/^error: /, ''), fix)
+  }
+}
+
+/** The message of a fault as it is; anything else is a bug of ours and says so on one line. */
+export function faultMessage(error: unknown): string {
+  if (error instanceof RuntimeFault) return error.message
+  const got = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  const line = got.replaceAll(/\s*\n\s*/g, ' ')
+  return `[internal] tabhopper: expected no unforeseen error, got ${line}. Set TABHOPPER_DEBUG=1 to see where, and report it.`
+}
+
+/** Writes an error to stderr and tells the exit code. The stack and causes appear only with TABHOPPER_DEBUG=1. */
+export async function reportFault(error: unknown, { stderr, env }: CliDeps): Promise<number> {
+  const { red } = coloursFor(stderr, env)
+  await writeLine(stderr, faultMessage(error).replace(/^\[[^\]]*\]/, red))
+  if (env['TABHOPPER_DEBUG'] === '1') await writeLine(stderr, stackOf(error))
+  return error instanceof RuntimeFault && error.code === 'cli/usage' ? exitCodes.usage : exitCodes.failure
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  const own = error.stack ?? ''
+  return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause) || String(error.cause)}`
+}

@@ -1,0 +1,90 @@
+// `tabhopper generate`: one completion of a prompt, streamed as text or whole as JSON.
+
+import { Option, type Command } from 'commander'
+import type { Completion, Timings } from '../api/types.ts'
+import { encodeChat } from '../text/tokenizer.ts'
+import type { CommandContext, Runner } from './deps.ts'
+import { readAll } from './input.ts'
+import {
+  addModelOptions,
+  addSamplingOptions,
+  jsonOption,
+  samplingOptions,
+  type ModelFlags,
+  type SamplingFlags,
+} from './options.ts'
+import { loadTokenizerOf, withEngine } from './session.ts'
+import { coloursFor, formatSpeed, printable, write, writeJson, writeLine } from './terminal.ts'
+
+interface GenerateFlags extends ModelFlags, SamplingFlags {
+  readonly prompt: string
+  readonly chat?: boolean
+  readonly json?: boolean
+}
+
+export function addGenerate(program: Command, run: Runner): void {
+  const command = program
+    .command('generate')
+    .description('complete a prompt')
+    .addOption(new Option('--prompt <text>', 'text to go on from; - reads stdin').makeOptionMandatory())
+    .option('--chat', "put the prompt through the model's chat template")
+  addSamplingOptions(addModelOptions(command), 0.7)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ tabhopper generate --prompt "Once upon a time" --max-tokens 64
+  $ echo "Tell me a story about a dog." | tabhopper generate --prompt - --chat --temperature 0 --json`,
+    )
+    .action(run(generate))
+}
+
+async function generate(flags: GenerateFlags, context: CommandContext): Promise<void> {
+  const { signal, stdin, stdout } = context
+  const text = flags.prompt === '-' ? await readAll(stdin, signal) : flags.prompt
+  const prompt = flags.chat === true ? await chatPrompt(text, flags.model, context) : text
+  await withEngine(flags, context, async (engine) => {
+    const request = { prompt, ...samplingOptions(flags), signal }
+    if (flags.json === true) return writeJson(stdout, summary(await engine.completions.create(request)))
+    let timings: Timings | undefined
+    let numTokens = 0
+    for await (const chunk of engine.completions.create({ ...request, stream: true })) {
+      for (const { text } of chunk.choices) await write(stdout, printable(stdout, text))
+      timings = chunk.timings ?? timings
+      numTokens = chunk.usage?.completion_tokens ?? numTokens
+    }
+    await writeLine(stdout)
+    await writeSpeed(context, numTokens, timings)
+  })
+}
+
+async function chatPrompt(text: string, model: string, context: CommandContext): Promise<number[]> {
+  return encodeChat(await loadTokenizerOf(model, context), [{ role: 'user', content: text }])
+}
+
+/** What `--json` prints; times that one token cannot have are null. */
+function summary({ choices: [choice], usage, timings }: Completion): unknown {
+  return {
+    text: choice?.text ?? '',
+    tokens: choice?.tokens ?? [],
+    promptTokens: usage.prompt_tokens,
+    finishReason: choice?.finish_reason ?? 'length',
+    timings: {
+      ttftMs: timings.ttftMs,
+      tpotMs: timings.tpotMs ?? null,
+      prefillTokensPerSecond: timings.prefillTokensPerSecond,
+      decodeTokensPerSecond: timings.decodeTokensPerSecond ?? null,
+    },
+  }
+}
+
+/** A dim line under the answer, on a terminal only. */
+export async function writeSpeed(
+  { stderr, env }: CommandContext,
+  numTokens: number,
+  timings: Timings | undefined,
+): Promise<void> {
+  if (stderr.isTTY !== true) return
+  await writeLine(stderr, coloursFor(stderr, env).dim(formatSpeed(numTokens, timings?.decodeTokensPerSecond)))
+}

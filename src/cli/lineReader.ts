@@ -1,0 +1,79 @@
+// Lines that a person types, with editing and history. While `isQuiet`, what is typed is kept but not echoed, so that
+// it does not run into an answer that is being printed.
+
+import { createInterface, type Interface } from 'node:readline'
+import { Writable } from 'node:stream'
+import type { InputStream, OutputStream } from './deps.ts'
+
+/** Passes writes on unless quiet. */
+class Echo extends Writable {
+  isQuiet = false
+  readonly #target: OutputStream
+
+  constructor(target: OutputStream) {
+    super({ decodeStrings: false })
+    this.#target = target
+    target.on('resize', () => this.emit('resize'))
+  }
+
+  get columns(): number | undefined {
+    return this.#target.columns
+  }
+
+  override _write(chunk: string, _encoding: BufferEncoding, done: () => void): void {
+    if (this.isQuiet) return done()
+    this.#target.write(chunk, () => done())
+  }
+}
+
+export class LineReader {
+  readonly #echo: Echo
+  readonly #interface: Interface
+  readonly #lines: string[] = []
+  #isClosed = false
+  #wake: (() => void) | undefined
+
+  /** `onInterrupt` gets every Ctrl-C and whether there was half a line, which is then cleared. */
+  constructor(stdin: InputStream, stdout: OutputStream, prompt: string, onInterrupt: (hadText: boolean) => void) {
+    this.#echo = new Echo(stdout)
+    this.#interface = createInterface({
+      input: stdin,
+      output: this.#echo,
+      prompt,
+      terminal: true,
+      historySize: 200,
+      removeHistoryDuplicates: true,
+    })
+    this.#interface.on('line', (line) => {
+      this.#lines.push(line)
+      this.#wake?.()
+    })
+    this.#interface.on('close', () => {
+      this.#isClosed = true
+      this.#wake?.()
+    })
+    this.#interface.on('SIGINT', () => {
+      const hadText = this.#interface.line !== ''
+      // Ctrl-E, Ctrl-U: readline's own way to clear the line.
+      this.#interface.write(null, { ctrl: true, name: 'e' })
+      this.#interface.write(null, { ctrl: true, name: 'u' })
+      onInterrupt(hadText)
+    })
+  }
+
+  /** The next line; undefined when there will be none (Ctrl-D, or closed). */
+  async next(): Promise<string | undefined> {
+    this.#echo.isQuiet = false
+    if (this.#lines.length === 0 && !this.#isClosed) {
+      this.#interface.prompt(true)
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+    const line = this.#lines.shift()
+    this.#echo.isQuiet = true
+    return line
+  }
+
+  close(): void {
+    this.#interface.close()
+  }
+}

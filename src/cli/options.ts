@@ -1,0 +1,161 @@
+// Flags that several commands share, and the parsers that check their values. A bad value is a cli/usage fault.
+
+import { Option, type Command } from 'commander'
+import type { FloatDType } from '../api/types.ts'
+import type { CreateEngineOptions, DeviceName } from './deps.ts'
+import { usageFault } from './faults.ts'
+
+export const defaultModel = 'tiny-llama'
+
+export interface ModelFlags {
+  readonly model: string
+  readonly dtype?: FloatDType
+  readonly device: DeviceName
+  readonly adapter?: string
+  readonly maxSeqLen?: number
+}
+
+export interface SamplingFlags {
+  readonly maxTokens?: number
+  readonly temperature?: number
+  readonly seed?: number
+}
+
+/** A commander parser of one flag. */
+type Parser<T> = (text: string) => T
+
+const shown = (text: string): string => (text === '' ? 'nothing' : text)
+
+export function integer(flag: string, min: number, max: number = Number.MAX_SAFE_INTEGER): Parser<number> {
+  return (text) => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : NaN
+    if (value >= min && value <= max) return value
+    const expected =
+      max === Number.MAX_SAFE_INTEGER
+        ? `an integer of at least ${min}`
+        : `an integer from ${min} to ${max}`
+    throw usageFault(flag, expected, shown(text), 'Give such a number.')
+  }
+}
+
+export function nonNegative(flag: string): Parser<number> {
+  return (text) => {
+    const value = /^\d*\.?\d+$|^\d+\.$/.test(text) ? Number(text) : NaN
+    if (Number.isFinite(value)) return value
+    throw usageFault(flag, 'a number of at least 0', shown(text), 'Give such a number; 0 is greedy.')
+  }
+}
+
+export function choice<T extends string>(flag: string, choices: readonly T[]): Parser<T> {
+  return (text) => {
+    const found = choices.find((each) => each === text)
+    if (found !== undefined) return found
+    throw usageFault(flag, choices.join(' or '), shown(text), 'Give one of these.')
+  }
+}
+
+/** `1,2,3` → token ids. */
+export function tokenIds(flag: string): Parser<number[]> {
+  return (text) => {
+    const parts = text.split(',').map((part) => part.trim())
+    const bad = parts.find((part) => !/^\d+$/.test(part) || !Number.isSafeInteger(Number(part)))
+    if (bad === undefined) return parts.map(Number)
+    throw usageFault(flag, 'token ids such as 1,2,3', shown(bad), 'Separate whole numbers by commas.')
+  }
+}
+
+function text(flag: string, what: string): Parser<string> {
+  return (value) => {
+    if (value !== '') return value
+    throw usageFault(flag, what, 'nothing', 'Leave the flag out for the default.')
+  }
+}
+
+export function modelOption(): Option {
+  return new Option('--model <model>', 'a model directory, or the name of an embedded model')
+    .default(defaultModel)
+    .argParser(text('--model', 'a directory or a name'))
+}
+
+export function dtypeOption(): Option {
+  return new Option('--dtype <type>', 'f32 or f16: of weights, activations and KV cache')
+    .argParser(choice<FloatDType>('--dtype', ['f32', 'f16']))
+    .default(undefined, 'f16; f32 on the reference device')
+}
+
+export function maxSeqLenOption(): Option {
+  return new Option('--max-seq-len <n>', 'longest prompt and answer together, in tokens')
+    .argParser(integer('--max-seq-len', 1))
+    .default(undefined, "the model's, at most 4096")
+}
+
+export function jsonOption(): Option {
+  return new Option('--json', 'print one JSON document')
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .addOption(modelOption())
+    .addOption(dtypeOption())
+    .addOption(
+      new Option('--device <name>', 'webgpu, or reference: f64 on the CPU, exact and slow')
+        .argParser(choice<DeviceName>('--device', ['webgpu', 'reference']))
+        .default('webgpu'),
+    )
+    .addOption(
+      new Option('--adapter <name>', "part of a WebGPU adapter's name, where there are several").argParser(
+        text('--adapter', "part of an adapter's name"),
+      ),
+    )
+    .addOption(maxSeqLenOption())
+}
+
+export function addSamplingOptions(command: Command, temperature: number): Command {
+  return command
+    .addOption(
+      new Option('--max-tokens <n>', 'most tokens to generate')
+        .argParser(integer('--max-tokens', 1))
+        .default(undefined, 'what the context leaves'),
+    )
+    .addOption(
+      new Option('--temperature <t>', '0 is greedy, more is more varied')
+        .argParser(nonNegative('--temperature'))
+        .default(temperature),
+    )
+    .addOption(
+      new Option('--seed <n>', 'same seed, same text')
+        .argParser(integer('--seed', 0))
+        .default(undefined, 'random'),
+    )
+}
+
+/** The reference device computes in f64, so rounding its weights to f16 must be asked for. */
+export function dtypeOf({ dtype, device }: ModelFlags): FloatDType | undefined {
+  return dtype ?? (device === 'reference' ? 'f32' : undefined)
+}
+
+export function engineOptions(flags: ModelFlags): CreateEngineOptions {
+  const { model, device, adapter, maxSeqLen } = flags
+  const dtype = dtypeOf(flags)
+  return {
+    model,
+    device,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(adapter === undefined ? {} : { adapter }),
+    ...(maxSeqLen === undefined ? {} : { maxSeqLen }),
+  }
+}
+
+/** As the requests of the engine spell them. */
+export function samplingOptions(flags: SamplingFlags): {
+  max_tokens?: number
+  temperature?: number
+  seed?: number
+} {
+  const { maxTokens, temperature, seed } = flags
+  return {
+    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(seed === undefined ? {} : { seed }),
+  }
+}

@@ -1,0 +1,107 @@
+// Text on its way to a stream: colours, tables, units, and writing that survives a closed pipe.
+// Not here: progress bars (progress.ts) and what anything says.
+
+import type { Environment, OutputStream } from './deps.ts'
+
+export type Paint = (text: string) => string
+
+export interface Colours {
+  readonly bold: Paint
+  readonly dim: Paint
+  readonly red: Paint
+  readonly green: Paint
+  readonly yellow: Paint
+}
+
+/** Escape sequences on a terminal, unless NO_COLOR is set; plain text elsewhere. */
+export function coloursFor(stream: OutputStream, env: Environment): Colours {
+  const isColoured = stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  const paint =
+    (open: number, close: number): Paint =>
+    (text) =>
+      isColoured && text !== '' ? `\u001b[${open}m${text}\u001b[${close}m` : text
+  return {
+    bold: paint(1, 22),
+    dim: paint(2, 22),
+    red: paint(31, 39),
+    green: paint(32, 39),
+    yellow: paint(33, 39),
+  }
+}
+
+/** Resolves when the text has left the process, or never can: a closed pipe is the program's concern, not a command's. */
+export function write(stream: OutputStream, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write(text, () => resolve())
+  })
+}
+
+export function writeLine(stream: OutputStream, text = ''): Promise<void> {
+  return write(stream, `${text}\n`)
+}
+
+/** One JSON document and nothing else. */
+export function writeJson(stream: OutputStream, value: unknown): Promise<void> {
+  return writeLine(stream, JSON.stringify(value, undefined, 2))
+}
+
+/** A model's text as a terminal may show it: without the control characters that would drive it. */
+export function printable(stream: OutputStream, text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return stream.isTTY === true ? text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '') : text
+}
+
+/** Rows of cells with columns aligned; `right` lists the columns that hold numbers. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, visible(cell))
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const gap = ' '.repeat(widths[column]! - visible(cell))
+        return right.includes(column) ? gap + cell : cell + gap
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** Columns that a text takes, colours not counted. */
+function visible(text: string): number {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/\u001b\[\d+m/g, '').length
+}
+
+const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+
+/** `134217728` → `128 MiB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 1023.5 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${round(value)} ${units[unit]}`
+}
+
+/** `2412345` → `2.41 M`. */
+export function formatCount(count: number): string {
+  if (count < 1000) return String(count)
+  if (count < 999_500) return `${round(count / 1e3)} k`
+  if (count < 999_500_000) return `${round(count / 1e6)} M`
+  return `${round(count / 1e9)} G`
+}
+
+/** Three significant digits, no trailing zeros. */
+function round(value: number): string {
+  return String(Number(value.toPrecision(value >= 1000 ? 4 : 3)))
+}
+
+/** `84 tokens, 35.2 tok/s`. */
+export function formatSpeed(numTokens: number, tokensPerSecond: number | undefined): string {
+  const count = `${numTokens} ${numTokens === 1 ? 'token' : 'tokens'}`
+  return tokensPerSecond === undefined ? count : `${count}, ${tokensPerSecond.toFixed(1)} tok/s`
+}

@@ -1,0 +1,79 @@
+// Logits of every position of one sequence: the forward pass without sampling, over a KV cache of its own.
+// For measuring and for checking against other implementations; generation never reads logits back.
+
+import { throwIfCancelled } from '../../core/errors.ts'
+import type { Device, DeviceBuffer } from '../../device/device.ts'
+import type { FloatDType } from '../../graph/opDef.ts'
+import type { LlamaConfig } from '../../models/llama/config.ts'
+import { StepWriter } from '../../plan/step.ts'
+import { blockSize, planLlama, preparePlans } from '../load.ts'
+import { BlockManager } from './blockManager.ts'
+import { Sequence } from './sequence.ts'
+import { buildStepInputs } from './step.ts'
+
+export interface LogitsOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Sizes of the prefill chunks; they must sum to the number of tokens. Default: chunks of up to 128. */
+  readonly chunks?: readonly number[] | undefined
+  /** Order in which KV blocks are handed out. */
+  readonly blockOrder?: readonly number[] | undefined
+}
+
+const defaultChunk = 128
+
+/** One row of `vocabSize` logits for each token. */
+export async function runLogits(
+  device: Device,
+  config: LlamaConfig,
+  { dtype, maxSeqLen }: { readonly dtype: FloatDType; readonly maxSeqLen: number },
+  weights: ReadonlyMap<string, DeviceBuffer>,
+  tokens: readonly number[],
+  { signal, chunks = evenChunks(tokens.length), blockOrder }: LogitsOptions,
+): Promise<(Float32Array | Float64Array)[]> {
+  const largest = Math.max(...chunks)
+  const numBlocks = blockOrder?.length ?? Math.ceil(tokens.length / blockSize)
+  const plans = planLlama(
+    config,
+    { dtype, maxSeqLen, maxNumSeqs: 1, numBlocks, head: 'logits' },
+    [{ T: largest, S: 1, R: largest }],
+    device.capabilities,
+  )
+  const loaded = await preparePlans(device, plans, weights)
+  try {
+    const prepared = loaded.plans[0]!
+    const writer = new StepWriter(prepared.plan.step, prepared.plan.maxima)
+    const blocks = new BlockManager(numBlocks, blockSize, blockOrder)
+    const sequence = new Sequence({
+      promptTokens: tokens,
+      maxNewTokens: 0,
+      stopTokenIds: new Set(),
+      sampling: { temperature: 0, seed: [0, 0] },
+    })
+    sequence.row = 0
+    sequence.blockTable = Array.from({ length: blocks.blocksFor(tokens.length) }, () => blocks.allocate())
+    const rows: (Float32Array | Float64Array)[] = []
+    for (const numTokens of chunks) {
+      throwIfCancelled(signal, 'logits')
+      const chunk = { sequence, start: rows.length, numTokens, samples: true }
+      const maxBlocksPerSeq = Math.ceil(maxSeqLen / blockSize)
+      const { dims, values } = buildStepInputs([chunk], { blockSize, maxBlocksPerSeq })
+      const all = Array.from({ length: numTokens }, (_, row) => row)
+      const step = writer.write({ ...dims, R: numTokens }, { ...values, logitsRows: all })
+      const { logits } = await device.run(prepared, step, ['logits'])
+      const { vocabSize } = config
+      for (const row of all) {
+        const data = logits!.data as Float32Array | Float64Array
+        rows.push(data.subarray(row * vocabSize, (row + 1) * vocabSize))
+      }
+    }
+    return rows
+  } finally {
+    loaded.dispose()
+  }
+}
+
+function evenChunks(numTokens: number): number[] {
+  return Array.from({ length: Math.ceil(numTokens / defaultChunk) }, (_, i) =>
+    Math.min(defaultChunk, numTokens - i * defaultChunk),
+  )
+}

@@ -1,0 +1,136 @@
+// The one place that runs weights → graph → passes → plan → device.prepare, and owns what comes out of it.
+
+import type { StateId } from '../core/brand.ts'
+import { RuntimeFault } from '../core/errors.ts'
+import type { Device, DeviceBuffer, PreparedPlan } from '../device/device.ts'
+import type { DimEnv } from '../graph/dim.ts'
+import type { FloatDType } from '../graph/opDef.ts'
+import { wgslKernels } from '../kernels/index.ts'
+import type { LlamaConfig } from '../models/llama/config.ts'
+import { llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
+import { inferencePasses, runPasses } from '../passes/index.ts'
+import { makePlan } from '../plan/plan.ts'
+import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
+import { weightsOf } from './loadWeights.ts'
+
+/** Tokens in a KV block. */
+export const blockSize = 16
+
+export interface LlmShape {
+  readonly dtype: FloatDType
+  readonly maxSeqLen: number
+  readonly maxNumSeqs: number
+  readonly numBlocks: number
+  readonly head: LlamaGraphOptions['head']
+}
+
+/** One plan for each bucket of `maxima`; all share weights, states and arena. */
+export function planLlama(
+  config: LlamaConfig,
+  shape: LlmShape,
+  buckets: readonly DimEnv[],
+  capabilities: Capabilities,
+): Plan[] {
+  const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), inferencePasses)
+  return buckets.map((maxima) => makePlan(graph, { kernels: wgslKernels, capabilities, maxima }))
+}
+
+/** Memory and prepared plans of a graph; `plans[i]` was made for `buckets[i]`. */
+export interface LoadedPlans {
+  readonly plans: readonly PreparedPlan[]
+  dispose(): void
+}
+
+export interface MemoryPlan {
+  readonly weightBytes: number
+  readonly stateBytes: number
+  readonly arenaBytes: number
+  readonly stepBytes: number
+  readonly totalBytes: number
+}
+
+/** What plans that share everything will take, before anything is allocated. */
+export function planMemory(plans: readonly Plan[]): MemoryPlan {
+  const weightBytes = sum([...weightsOf(plans).values()].map(({ bytes }) => bytes))
+  const stateBytes = sum(
+    (plans[0]?.buffers ?? []).filter(({ role }) => role === 'state').map(({ bytes }) => bytes),
+  )
+  const arenaBytes = sum(arenaSizes(plans))
+  const stepBytes = sum(plans.map(({ step }) => step.words * 4))
+  return {
+    weightBytes,
+    stateBytes,
+    arenaBytes,
+    stepBytes,
+    totalBytes: weightBytes + stateBytes + arenaBytes + stepBytes,
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
+
+/** Bytes of each arena slot: the largest that any plan asks for. */
+function arenaSizes(plans: readonly Plan[]): number[] {
+  const sizes: number[] = []
+  for (const { buffers } of plans) {
+    for (const buffer of buffers) {
+      if (buffer.role === 'arena') sizes[buffer.slot] = Math.max(sizes[buffer.slot] ?? 0, buffer.bytes)
+    }
+  }
+  return sizes
+}
+
+/** Allocates states and arena and prepares plans of one graph over weights that are already there. */
+export async function preparePlans(
+  device: Device,
+  plans: readonly Plan[],
+  weights: ReadonlyMap<string, DeviceBuffer>,
+): Promise<LoadedPlans> {
+  const owned: DeviceBuffer[] = []
+  const prepared: PreparedPlan[] = []
+  const dispose = (): void => {
+    for (const plan of prepared) plan.dispose()
+    for (const buffer of owned) buffer.destroy()
+  }
+  const alloc = async (bytes: number, owner: 'states' | 'arena', label: string): Promise<DeviceBuffer> => {
+    const buffer = await device.alloc(bytes, owner, label)
+    owned.push(buffer)
+    return buffer
+  }
+  try {
+    const states = new Map<StateId, DeviceBuffer>()
+    for (const { id, name, shape, dtype } of plans[0]?.graph.states ?? []) {
+      states.set(
+        id,
+        await alloc(
+          tensorBytes(
+            shape.reduce((product, dim) => product * dim, 1),
+            dtype,
+          ),
+          'states',
+          name,
+        ),
+      )
+    }
+    const arena: DeviceBuffer[] = []
+    for (const [slot, bytes] of arenaSizes(plans).entries())
+      arena.push(await alloc(bytes, 'arena', `arena${slot}`))
+    for (const plan of plans) prepared.push(await device.prepare(plan, { weights, states, arena }))
+    return { plans: prepared, dispose }
+  } catch (error) {
+    dispose()
+    throw error
+  }
+}
+
+/** Throws engine/context unless a sequence of `numTokens` fits. */
+export function checkContext(numTokens: number, maxSeqLen: number, where: string): void {
+  if (numTokens >= 1 && numTokens <= maxSeqLen) return
+  throw new RuntimeFault('engine/context', {
+    where,
+    expected: `1 to ${maxSeqLen} tokens`,
+    got: String(numTokens),
+    fix: numTokens < 1 ? 'Give a prompt.' : 'Shorten the prompt or raise maxSeqLen.',
+  })
+}

@@ -1,0 +1,48 @@
+// The library in Node: the public API over Dawn or the reference device, with models from directories.
+
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { createEngineOn, openModelStore, type LoadedModel } from './api/model.ts'
+import type { Engine, EngineOptions } from './api/types.ts'
+import { openDawnDevice } from './device/dawn/dawn.ts'
+import { createReferenceDevice } from './device/reference/reference.ts'
+import { directoryStore } from './node/directoryStore.ts'
+
+export type * from './api/types.ts'
+export type { LoadedModel } from './api/model.ts'
+export { RuntimeFault, type FaultCode } from './core/errors.ts'
+
+export interface NodeEngineOptions extends EngineOptions {
+  /** A directory, or the name of an embedded model such as `tiny-llama`. */
+  model: string
+  /** `reference` computes in f64 on the CPU: exact and slow. Default webgpu. */
+  device?: 'webgpu' | 'reference'
+  /** Part of an adapter's name; default: what Dawn prefers. */
+  adapter?: string
+}
+
+/** Opens a model's configuration, weights and tokenizer, without a device. */
+export async function openModel(model: string): Promise<LoadedModel> {
+  const embedded = fileURLToPath(new URL(`../public/models/${model}`, import.meta.url))
+  const isName = /^[\w.-]+$/.test(model) && !existsSync(model)
+  return openModelStore(directoryStore(isName && existsSync(embedded) ? embedded : model))
+}
+
+/** Loads a model. Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
+export async function createEngine(options: NodeEngineOptions): Promise<Engine> {
+  const model = await openModel(options.model)
+  try {
+    const device =
+      options.device === 'reference'
+        ? createReferenceDevice()
+        : await openDawnDevice({ adapter: options.adapter })
+    try {
+      return await createEngineOn(device, model, options)
+    } catch (error) {
+      device.dispose()
+      throw error
+    }
+  } finally {
+    await model.close()
+  }
+}

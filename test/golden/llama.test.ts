@@ -1,0 +1,108 @@
+// Whole Llama models against PyTorch: logits and greedy tokens of four random configurations, on the f64 reference
+// and on WGSL, in f32 and f16, in any chunking and any block order.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createEngineOn, openModelStore } from '../../src/api/model.ts'
+import { createReferenceDevice } from '../../src/device/reference/reference.ts'
+import { openDawnDevice } from '../../src/device/dawn/dawn.ts'
+import { LlmEngine } from '../../src/engine/llm/llmEngine.ts'
+import type { Engine } from '../../src/api/types.ts'
+import { directoryStore } from '../../src/node/directoryStore.ts'
+import { fixturesDir } from '../helpers/dirs.ts'
+import { expectClose } from '../helpers/close.ts'
+import { flatten, llamaGoldens, readGolden } from '../helpers/golden.ts'
+import { testDevice } from '../helpers/devices.ts'
+
+const limits = { f32: 1e-5, f16: 5e-3 } as const
+
+async function load(
+  dir: string,
+  dtype: 'f32' | 'f16',
+  device: 'reference' | 'packed' | 'native',
+): Promise<Engine> {
+  const model = await openModelStore(directoryStore(dir))
+  const target = device === 'reference' ? createReferenceDevice() : await openDawnDevice({ half: device })
+  return createEngineOn(target, model, { dtype, maxSeqLen: 64, maxNumSeqs: 4, maxNumBatchedTokens: 16 })
+}
+
+async function greedy(engine: Engine, prompt: readonly number[], length: number): Promise<number[]> {
+  const { choices } = await engine.completions.create({ prompt, max_tokens: length, temperature: 0 })
+  return choices[0]!.tokens
+}
+
+describe.each(llamaGoldens)('%s', (name) => {
+  test('the reference device gives the f64 logits of PyTorch and the same greedy tokens', async () => {
+    const golden = await readGolden(name)
+    await using engine = await load(golden.dir, 'f32', 'reference')
+    for (const { name: prompt, tokens } of golden.prompts) {
+      const { logits } = await engine.logits(tokens)
+      expectClose(flatten(logits), await golden.array(`${prompt}.logits.f64`), 1e-10, prompt)
+    }
+    const { tokens, greedy: expected } = golden.prompts[1]!
+    expect(await greedy(engine, tokens, expected.length)).toEqual(expected)
+  })
+
+  test.each([
+    ['f32', 'packed'],
+    ['f16', 'packed'],
+    ['f16', 'native'],
+  ] as const)('WGSL in %s (%s halves) is close to PyTorch', async (dtype, half) => {
+    const golden = await readGolden(name)
+    await using engine = await load(golden.dir, dtype, half)
+    for (const { name: prompt, tokens, greedy: expected } of golden.prompts) {
+      const { logits } = await engine.logits(tokens)
+      expectClose(flatten(logits), await golden.array(`${prompt}.logits.f32`), limits[dtype], prompt)
+      if (dtype === 'f32') expect(await greedy(engine, tokens, expected.length)).toEqual(expected)
+    }
+  })
+})
+
+test('a sharded checkpoint gives the same logits as a single file', async () => {
+  await using whole = await load(`${fixturesDir}/golden/llama/gqa`, 'f32', 'packed')
+  await using sharded = await load(`${fixturesDir}/golden/llama/gqa-sharded`, 'f32', 'packed')
+  const tokens = [1, 5, 9, 33]
+  expect(flatten((await sharded.logits(tokens)).logits)).toEqual(flatten((await whole.logits(tokens)).logits))
+})
+
+describe('one sequence, many ways to compute it', () => {
+  let llm: LlmEngine
+  let tokens: number[]
+  let expected: Float64Array
+
+  beforeAll(async () => {
+    const golden = await readGolden('gqa')
+    const model = await openModelStore(directoryStore(golden.dir))
+    const options = {
+      dtype: 'f32',
+      maxSeqLen: 64,
+      maxNumSeqs: 2,
+      maxNumBatchedTokens: 16,
+      numBlocks: 8,
+    } as const
+    llm = await LlmEngine.load(await testDevice(), model.config, model.checkpoint, options)
+    tokens = golden.prompts[2]!.tokens
+    expected = flatten(await llm.logits(tokens))
+  })
+
+  afterAll(() => llm.dispose())
+
+  test.each([
+    ['token by token', Array.from({ length: 33 }, () => 1)],
+    ['in chunks of 16', [16, 16, 1]],
+    ['in odd chunks', [5, 1, 17, 10]],
+  ])('%s', async (_name, chunks) => {
+    expectClose(flatten(await llm.logits(tokens, { chunks })), expected, 1e-6)
+  })
+
+  test('shuffled KV blocks change nothing at all', async () => {
+    const shuffled = flatten(await llm.logits(tokens, { blockOrder: [5, 2, 7, 0, 1, 3, 4, 6] }))
+    expect(shuffled).toEqual(expected)
+  })
+
+  test('a wrong block order would be noticed', async () => {
+    const other = [...tokens]
+    ;[other[3], other[20]] = [other[20]!, other[3]!]
+    const swapped = flatten(await llm.logits(other))
+    expect(() => expectClose(swapped, expected, 1e-6)).toThrow(/relative L2/)
+  })
+})

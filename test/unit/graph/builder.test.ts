@@ -1,0 +1,197 @@
+// The builder's faults, each beside the call that works, and what it makes of inputs, weights and states.
+
+import { describe, expect, test } from 'vitest'
+import type { ValueId } from '../../../src/core/brand.ts'
+import { RuntimeFault } from '../../../src/core/errors.ts'
+import { GraphBuilder } from '../../../src/graph/builder.ts'
+import { affine, symbol } from '../../../src/graph/dim.ts'
+import { usersOf } from '../../../src/graph/graph.ts'
+import { verifyGraph } from '../../../src/graph/verify.ts'
+import { tensor } from '../../../src/graph/weightExpr.ts'
+
+const T = symbol('T')
+const attrs = { dtype: 'f32', activation: 'none' } as const
+
+function faultOf(run: () => unknown): RuntimeFault {
+  try {
+    run()
+  } catch (error) {
+    expect(error).toBeInstanceOf(RuntimeFault)
+    return error as RuntimeFault
+  }
+  return expect.fail('no fault')
+}
+
+/** A builder with an activation x [T, 6]. */
+function start(): { b: GraphBuilder; x: ValueId } {
+  const b = new GraphBuilder('test')
+  const ids = b.input('ids', 'i32', [T])
+  const x = b.apply(
+    'embedding',
+    'embed',
+    { table: b.weight(tensor('table', [10, 6]), 'f32'), ids },
+    { dtype: 'f32' },
+  )
+  return { b, x }
+}
+
+describe('operands', () => {
+  test('a linear with its required operands has the rows of x and of w', () => {
+    const { b, x } = start()
+    const y = b.apply('linear', 'proj', { x, w: b.weight(tensor('w', [4, 6]), 'f32') }, attrs)
+    expect(b.typeOf(y)).toMatchObject({ dtype: 'f32', shape: [T, 4], name: 'proj.y' })
+  })
+
+  test('an optional operand may be undefined', () => {
+    const { b, x } = start()
+    const w = b.weight(tensor('w', [4, 6]), 'f32')
+    b.apply('linear', 'proj', { x, w, bias: undefined, residual: undefined }, attrs)
+    expect(b.finish().ops.at(-1)!.inputs).toEqual({ x, w })
+  })
+
+  test('a missing operand is named', () => {
+    const { b, x } = start()
+    const fault = faultOf(() => b.apply('linear', 'layers.0.proj', { x, w: undefined }, attrs))
+    expect(fault.code).toBe('graph/structure')
+    expect(fault.message).toMatchInlineSnapshot(
+      `"[graph/structure] layers.0.proj (linear): expected operands x, w, bias?, residual?, got x. Pass the operands that the op definition lists."`,
+    )
+  })
+
+  test('an unknown operand is named', () => {
+    const { b, x } = start()
+    const w = b.weight(tensor('w', [4, 6]), 'f32')
+    const fault = faultOf(() => b.apply('linear', 'proj', { x, w, scale: x }, attrs))
+    expect(fault.code).toBe('graph/structure')
+    expect(fault.message).toMatchInlineSnapshot(
+      `"[graph/structure] proj (linear): expected operands x, w, bias?, residual?, got x, w, scale. Pass the operands that the op definition lists."`,
+    )
+  })
+
+  test('an id that no value has is our bug', () => {
+    const { b, x } = start()
+    expect(faultOf(() => b.apply('silu', 'act', { x: 99 as ValueId }, { dtype: 'f32' })).code).toBe(
+      'internal',
+    )
+    b.apply('silu', 'act', { x }, { dtype: 'f32' })
+  })
+})
+
+describe('types', () => {
+  test('a weight whose columns differ from x is a shape fault', () => {
+    const { b, x } = start()
+    const fault = faultOf(() =>
+      b.apply('linear', 'layers.0.proj', { x, w: b.weight(tensor('w', [4, 5]), 'f32') }, attrs),
+    )
+    expect(fault.code).toBe('graph/shape')
+    expect(fault.where).toBe('layers.0.proj (linear) operand x')
+    expect(fault.message).toMatchInlineSnapshot(
+      `"[graph/shape] layers.0.proj (linear) operand x: expected [T, 5], got [T, 6]. Check the configuration against the checkpoint."`,
+    )
+  })
+
+  test('integers where floats belong are a dtype fault', () => {
+    const { b } = start()
+    const fault = faultOf(() => b.apply('silu', 'act', { x: b.input('n', 'i32', [T, 6]) }, { dtype: 'f32' }))
+    expect(fault.code).toBe('graph/dtype')
+    expect(fault.message).toMatchInlineSnapshot(
+      `"[graph/dtype] act (silu) operand x: expected f32 or f16, got i32. Insert a conversion or build the graph with another dtype."`,
+    )
+  })
+
+  test('a rank other than two is a shape fault', () => {
+    const { b } = start()
+    const weight = b.weight(tensor('g', [6]), 'f32')
+    const x = b.weight(tensor('flat', [6]), 'f32')
+    const fault = faultOf(() => b.apply('rmsNorm', 'norm', { x, weight }, { dtype: 'f32', eps: 1e-5 }))
+    expect(fault.code).toBe('graph/shape')
+    expect(fault.message).toContain('expected 2 dimensions, got [6]')
+  })
+
+  test('every message reads [code] where: expected X, got Y. Do Z.', () => {
+    const { b, x } = start()
+    const faults = [
+      faultOf(() => b.apply('linear', 'p', { x }, attrs)),
+      faultOf(() => b.apply('add', 'p', { a: x, b: b.weight(tensor('o', [1, 6]), 'f32') }, { dtype: 'f32' })),
+      faultOf(() => b.apply('slice', 'p', { x }, { start: 4, length: 3 })),
+    ]
+    for (const { message } of faults)
+      expect(message).toMatch(/^\[graph\/\w+\] p \(\w+\).*: expected .+, got .+\. [A-Z].+\.$/)
+  })
+
+  test.each([
+    { start: 0, length: 6, fits: true },
+    { start: 5, length: 1, fits: true },
+    { start: 5, length: 2, fits: false },
+    { start: -1, length: 2, fits: false },
+    { start: 0, length: 0, fits: false },
+  ])('a slice from $start of $length of six columns fits: $fits', ({ start: from, length, fits }) => {
+    const { b, x } = start()
+    const run = (): ValueId => b.apply('slice', 'view', { x }, { start: from, length })
+    if (fits) expect(b.typeOf(run()).shape).toEqual([T, length])
+    else expect(faultOf(run).code).toBe('graph/shape')
+  })
+})
+
+describe('weights', () => {
+  test('of the same expression and dtype are one value', () => {
+    const b = new GraphBuilder('test')
+    expect(b.weight(tensor('w', [4, 6]), 'f32')).toBe(b.weight(tensor('w', [4, 6]), 'f32'))
+  })
+
+  test('of another dtype or name are another value', () => {
+    const b = new GraphBuilder('test')
+    const ids = [
+      b.weight(tensor('w', [4, 6]), 'f32'),
+      b.weight(tensor('w', [4, 6]), 'f16'),
+      b.weight(tensor('u', [4, 6]), 'f32'),
+    ]
+    expect(new Set(ids).size).toBe(3)
+  })
+})
+
+describe('states', () => {
+  const kv = { numKvHeads: 1, headDim: 6, blockSize: 4 }
+
+  test('a writing op gives the next version of the state it takes', () => {
+    const { b, x } = start()
+    const kCache = b.state('k', 'f32', [2, 1, 4, 6])
+    const vCache = b.state('v', 'f32', [2, 1, 4, 6])
+    const slots = b.input('slots', 'i32', [T])
+    const { kNext, vNext } = b.op('kvWrite', 'write', { k: x, v: x, slots, kCache, vCache }, kv)
+    b.output('k', kNext!)
+    b.output('v', vNext!)
+    const graph = b.finish()
+    expect(graph.values[kNext!]!.state).toBe(graph.values[kCache]!.state)
+    expect(graph.values[vNext!]!.state).toBe(graph.values[vCache]!.state)
+    expect(graph.values[kNext!]!.state).not.toBe(graph.values[vNext!]!.state)
+    verifyGraph(graph)
+  })
+
+  test('a plain value where a state belongs is a structure fault', () => {
+    const { b, x } = start()
+    const vCache = b.state('v', 'f32', [2, 1, 4, 6])
+    const kCache = b.weight(tensor('k', [2, 1, 4, 6]), 'f32')
+    const slots = b.input('slots', 'i32', [T])
+    const fault = faultOf(() => b.op('kvWrite', 'write', { k: x, v: x, slots, kCache, vCache }, kv))
+    expect(fault.message).toMatchInlineSnapshot(
+      `"[graph/structure] kvWrite operand kCache: expected a version of a state, got a plain value. Create it with builder.state()."`,
+    )
+  })
+})
+
+test('a finished graph lists inputs in the order they were made, and readers of each value', () => {
+  const { b, x } = start()
+  const rows = b.input('rows', 'i32', [affine(symbol('R'), 1)])
+  const doubled = b.apply('add', 'double', { a: x, b: x }, { dtype: 'f32' })
+  b.output('y', b.apply('gatherRows', 'pick', { x: doubled, rows }, {}))
+  const graph = b.finish()
+  expect(graph.inputs.map((id) => graph.values[id]!.name)).toEqual(['ids', 'rows'])
+  // An op that reads a value twice is one reader.
+  expect(
+    usersOf(graph)
+      .get(x)!
+      .map(({ kind }) => kind),
+  ).toEqual(['add'])
+  verifyGraph(graph)
+})
