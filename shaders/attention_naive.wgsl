@@ -29,13 +29,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let t = wid.y;
   let kv_head = head / HEADS_PER_KV;
   var sequence = 0u;
-  while (t >= u32(load_cuSeqlensQ(sequence + 1u))) {
+  while (sequence + 1u < params.S && t >= u32(load_cuSeqlensQ(sequence + 1u))) {
     sequence++;
   }
   let end = u32(load_cuSeqlensQ(sequence + 1u));
   let num_keys = u32(load_contextLens(sequence)) - (end - t) + 1u;
 
-  for (var i = lane; i < HEAD_PACKS; i += WG_X) {
+  for (var i = lane; i < loop_bound(HEAD_PACKS); i += WG_X) {
     query[i] = load_q(q_offset + t * q_stride + head * HEAD_PACKS + i);
   }
   workgroupBarrier();
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if (key < num_keys) {
       let row = row_of(sequence, kv_head, key);
       var sum = 0.0;
-      for (var i = 0u; i < HEAD_PACKS; i++) {
+      for (var i = 0u; i < loop_bound(HEAD_PACKS); i++) {
         sum += product(query[i], load_kCache(row + i));
       }
       score = sum * SCALE;

@@ -12,7 +12,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
   for (var lane = 0u; lane < PACK; lane++) {
     let w_row = w_offset + (pack * PACK + lane) * w_stride;
     var sum = 0.0;
-    for (var k = 0u; k < INNER; k++) {
+    for (var k = 0u; k < loop_bound(INNER); k++) {
       sum += load_x(x_offset + t * x_stride + k) * load_w(w_row + k);
     }
 #if SCALAR

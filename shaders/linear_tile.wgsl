@@ -15,7 +15,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
   let w2 = w1 + w_stride;
   let w3 = w2 + w_stride;
   var sums: array<Pack, ROWS>;
-  for (var k = 0u; k < INNER / 4u; k++) {
+  for (var k = 0u; k < loop_bound(INNER / 4u); k++) {
     let a = load_w(w0 + k);
     let b = load_w(w1 + k);
     let c = load_w(w2 + k);

@@ -8,7 +8,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let t = wid.x;
   let x_row = x_offset + t * x_stride;
   var sum = Pack();
-  for (var i = lane; i < PACKS; i += WG_X) {
+  for (var i = lane; i < loop_bound(PACKS); i += WG_X) {
     let value = load_x(x_row + i);
     sum += value * value;
   }
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #else
   partial[lane] = dot(sum, Pack(1.0));
 #endif
-  for (var step = WG_X / 2u; step > 0u; step /= 2u) {
+  for (var step = loop_bound(WG_X / 2u); step > 0u; step /= 2u) {
     workgroupBarrier();
     if (lane < step) {
       partial[lane] += partial[lane + step];
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   }
   workgroupBarrier();
   let inverse = inverseSqrt(partial[0] / f32(PACKS * PACK) + EPS);
-  for (var i = lane; i < PACKS; i += WG_X) {
+  for (var i = lane; i < loop_bound(PACKS); i += WG_X) {
     store_y(y_offset + t * y_stride + i, load_x(x_row + i) * inverse * load_weight(i));
   }
 }

@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   var best_score = -3.4e38;
   var best = 0u;
   // Four ids share one block of random numbers; an invocation takes whole blocks.
-  for (var block = lane; block * 4u < VOCAB; block += WG_X) {
+  for (var block = lane; block * 4u < loop_bound(VOCAB); block += WG_X) {
     var noise = vec4<u32>();
     if (heat > 0.0) {
       noise = philox(vec4<u32>(block, load_tokenIndex(r), 0u, 0u), key);
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   }
   scores[lane] = best_score;
   ids[lane] = best;
-  for (var step = WG_X / 2u; step > 0u; step /= 2u) {
+  for (var step = loop_bound(WG_X / 2u); step > 0u; step /= 2u) {
     workgroupBarrier();
     if (lane < step) {
       let other = scores[lane + step];

@@ -13,7 +13,7 @@ fn mul_high(a: u32, b: u32) -> u32 {
 fn philox(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
   var c = counter;
   var k = key;
-  for (var round = 0u; round < 10u; round++) {
+  for (var round = 0u; round < loop_bound(10u); round++) {
     let high0 = mul_high(0xd2511f53u, c.x);
     let high1 = mul_high(0xcd9e8d57u, c.z);
     c = vec4<u32>(high1 ^ c.y ^ k.x, 0xcd9e8d57u * c.z, high0 ^ c.w ^ k.y, 0xd2511f53u * c.x);

@@ -1,8 +1,9 @@
 // `tabhopper chat`: a conversation on a terminal; without one, a single answer. The loop itself is in chatLoop.ts.
 
 import type { Command } from 'commander'
-import type { ChatCompletionRequest, Engine, Timings } from '../api/types.ts'
+import type { Engine } from '../api/types.ts'
 import { encodeChat } from '../text/tokenizer.ts'
+import { streamAnswer } from './answer.ts'
 import { chatLoop } from './chatLoop.ts'
 import { Conversation } from './conversation.ts'
 import type { CommandContext, Runner } from './deps.ts'
@@ -15,9 +16,9 @@ import {
   type SamplingFlags,
 } from './options.ts'
 import { loadTokenizerOf, withEngine } from './session.ts'
-import { coloursFor, printable, write, writeLine } from './terminal.ts'
+import { coloursFor, writeLine } from './terminal.ts'
 
-export interface ChatFlags extends ModelFlags, SamplingFlags {
+interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string
 }
 
@@ -59,47 +60,15 @@ async function chat(flags: ChatFlags, context: CommandContext): Promise<void> {
     if (isInteractive) return chatLoop(engine, conversation, samplingOptions(flags), context)
     await warnOfSoftware(engine, context)
     conversation.ask(piped.trim() === '' ? demoQuestion : piped)
-    await streamAnswer(engine, { messages: conversation.messages, ...samplingOptions(flags), signal }, context)
+    await streamAnswer(
+      engine,
+      { messages: conversation.messages, ...samplingOptions(flags), signal },
+      context,
+    )
   })
 }
 
 async function warnOfSoftware({ adapter }: Engine, { stderr, env }: CommandContext): Promise<void> {
   if (stderr.isTTY !== true || !adapter.isSoftware) return
   await writeLine(stderr, coloursFor(stderr, env).dim(`${adapter.description}: software, slow`))
-}
-
-export interface Answer {
-  readonly text: string
-  readonly numTokens: number
-  readonly timings: Timings | undefined
-  readonly isCancelled: boolean
-}
-
-/** Prints an answer as it comes, and a line break. An abort ends it early; what came so far is the answer. */
-export async function streamAnswer(
-  engine: Engine,
-  request: ChatCompletionRequest,
-  { stdout }: CommandContext,
-): Promise<Answer> {
-  let text = ''
-  let numTokens = 0
-  let timings: Timings | undefined
-  let isCancelled = false
-  try {
-    for await (const chunk of engine.chat.completions.create({ ...request, stream: true })) {
-      for (const { delta, finish_reason } of chunk.choices) {
-        if (finish_reason === 'cancelled') isCancelled = true
-        if (delta.content === undefined || delta.content === '') continue
-        text += delta.content
-        await write(stdout, printable(stdout, delta.content))
-      }
-      numTokens = chunk.usage?.completion_tokens ?? numTokens
-      timings = chunk.timings ?? timings
-    }
-  } catch (error) {
-    if (request.signal?.aborted !== true) throw error
-    isCancelled = true
-  }
-  await writeLine(stdout)
-  return { text, numTokens, timings, isCancelled }
 }

@@ -2,11 +2,10 @@
 
 import type { Engine, SamplingOptions } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
-import { streamAnswer } from './chat.ts'
+import { streamAnswer, writeSpeed } from './answer.ts'
 import type { Conversation } from './conversation.ts'
 import type { CommandContext } from './deps.ts'
 import { reportFault } from './faults.ts'
-import { writeSpeed } from './generate.ts'
 import { LineReader } from './lineReader.ts'
 import { coloursFor, writeLine, type Colours } from './terminal.ts'
 

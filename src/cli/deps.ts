@@ -1,13 +1,12 @@
 // What commands need from the outside world. src/cli.ts gives the real things, unit tests give fakes.
 // Types only.
 
+import type { LoadedModel } from '../api/model.ts'
 import type { Engine, EngineOptions } from '../api/types.ts'
 import type { AdapterInfo } from '../device/device.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
-import type { JsonObject } from '../models/shared/configFields.ts'
 import type { Capabilities } from '../plan/types.ts'
-import type { Tokenizer } from '../text/tokenizer.ts'
-import type { Checkpoint } from '../weights/checkpoint.ts'
+
+export type { LoadedModel }
 
 export type DeviceName = 'webgpu' | 'reference'
 
@@ -17,17 +16,6 @@ export interface CreateEngineOptions extends EngineOptions {
   device?: DeviceName
   /** Part of an adapter's name. */
   adapter?: string
-}
-
-/** A model folder that is open for reading; nothing of it is on a device. */
-export interface LoadedModel {
-  readonly name: string
-  /** config.json as it is. */
-  readonly json: JsonObject
-  readonly config: LlamaConfig
-  readonly checkpoint: Checkpoint
-  readonly tokenizer: Tokenizer | undefined
-  close(): Promise<void>
 }
 
 /** An adapter that Dawn offers, before a device is made of it. */
@@ -69,21 +57,21 @@ export interface CliDeps {
   readonly stdin: InputStream
   readonly stdout: OutputStream
   readonly stderr: OutputStream
-  createEngine(options: CreateEngineOptions): Promise<Engine>
-  openModel(model: string): Promise<LoadedModel>
+  readonly createEngine: (options: CreateEngineOptions) => Promise<Engine>
+  readonly openModel: (model: string) => Promise<LoadedModel>
   /** The adapter that Dawn picks; undefined if it accepts none. */
-  probeAdapter(adapter?: string): Promise<AdapterProbe | undefined>
+  readonly probeAdapter: () => Promise<AdapterProbe | undefined>
   /** Runs this program in another process, with `env` added to the environment. */
-  runChild(
+  readonly runChild: (
     args: readonly string[],
     env: Environment,
     timeoutMs: number,
     signal: AbortSignal,
-  ): Promise<ChildResult>
+  ) => Promise<ChildResult>
   /** Calls back on Ctrl-C until the returned function is called. */
-  onInterrupt(listener: () => void): () => void
+  readonly onInterrupt: (listener: () => void) => () => void
   /** Ends the process without waiting for anything. */
-  exit(code: number): void
+  readonly exit: (code: number) => void
 }
 
 /** What a running command sees. */
@@ -91,7 +79,7 @@ export interface CommandContext extends CliDeps {
   /** Fires on Ctrl-C and when nobody reads stdout any more. */
   readonly signal: AbortSignal
   /** Sends Ctrl-C to `listener` instead of `signal` until the returned function is called. */
-  takeInterrupts(listener: () => void): () => void
+  readonly takeInterrupts: (listener: () => void) => () => void
 }
 
 /** Makes a commander action of a command's body, whose number is the exit code. */

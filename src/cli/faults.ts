@@ -1,6 +1,6 @@
 // Errors as the command line shows them: `[code] where: expected X, got Y. Do Z.` and an exit code.
 
-import { CommanderError, type Command } from 'commander'
+import type { Command, CommanderError } from 'commander'
 import { RuntimeFault } from '../core/errors.ts'
 import type { CliDeps } from './deps.ts'
 import { coloursFor, writeLine } from './terminal.ts'
@@ -12,7 +12,11 @@ export function usageFault(where: string, expected: string, got: string, fix: st
 }
 
 /** A commander error in our words; undefined when it only ends the program after help or version. */
-export function fromCommander(error: CommanderError, program: Command, argv: readonly string[]): RuntimeFault | undefined {
+export function fromCommander(
+  error: CommanderError,
+  program: Command,
+  argv: readonly string[],
+): RuntimeFault | undefined {
   if (error.exitCode === 0) return undefined
   const names = program.commands.map((command) => command.name())
   const command = argv.find((argument) => names.includes(argument))
@@ -26,9 +30,9 @@ export function fromCommander(error: CommanderError, program: Command, argv: rea
     case 'commander.unknownOption':
       return usageFault(where, 'a known option', quoted, fix)
     case 'commander.optionMissingArgument':
-      return usageFault(where, `a value for ${quoted}`, 'none', fix)
+      return usageFault(where, `a value for ${quoted.replaceAll("'", '')}`, 'none', fix)
     case 'commander.missingMandatoryOptionValue':
-      return usageFault(where, quoted, 'none', fix)
+      return usageFault(where, quoted.replaceAll("'", ''), 'none', fix)
     case 'commander.excessArguments':
       return usageFault(where, 'options only', 'further arguments', `Quote text that has spaces. ${fix}`)
     default:
@@ -53,7 +57,8 @@ export async function reportFault(error: unknown, { stderr, env }: CliDeps): Pro
 }
 
 function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  const own = error.stack ?? ''
-  return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause) || String(error.cause)}`
+  if (!(error instanceof Error))
+    return typeof error === 'string' ? error : (JSON.stringify(error) ?? 'nothing')
+  const own = error.stack ?? error.message
+  return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`
 }

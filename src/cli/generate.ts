@@ -3,6 +3,7 @@
 import { Option, type Command } from 'commander'
 import type { Completion, Timings } from '../api/types.ts'
 import { encodeChat } from '../text/tokenizer.ts'
+import { writeSpeed } from './answer.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { readAll } from './input.ts'
 import {
@@ -14,7 +15,7 @@ import {
   type SamplingFlags,
 } from './options.ts'
 import { loadTokenizerOf, withEngine } from './session.ts'
-import { coloursFor, formatSpeed, printable, write, writeJson, writeLine } from './terminal.ts'
+import { printable, write, writeJson, writeLine } from './terminal.ts'
 
 interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly prompt: string
@@ -77,14 +78,4 @@ function summary({ choices: [choice], usage, timings }: Completion): unknown {
       decodeTokensPerSecond: timings.decodeTokensPerSecond ?? null,
     },
   }
-}
-
-/** A dim line under the answer, on a terminal only. */
-export async function writeSpeed(
-  { stderr, env }: CommandContext,
-  numTokens: number,
-  timings: Timings | undefined,
-): Promise<void> {
-  if (stderr.isTTY !== true) return
-  await writeLine(stderr, coloursFor(stderr, env).dim(formatSpeed(numTokens, timings?.decodeTokensPerSecond)))
 }

@@ -8,13 +8,19 @@ export async function readAll(stdin: InputStream, signal: AbortSignal): Promise<
   addAbortSignal(signal, stdin as Readable)
   const chunks: Buffer[] = []
   for await (const chunk of stdin) chunks.push(Buffer.from(chunk))
-  return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '')
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
 }
 
 /**
  * As readAll, but '' when `patienceMs` pass without a first byte: stdin may be a pipe that nobody writes to or closes.
  */
-export async function readPiped(stdin: InputStream, patienceMs: number, signal: AbortSignal): Promise<string> {
+export async function readPiped(
+  stdin: InputStream,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<string> {
   const isReadable = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => settle(false), patienceMs)
     const settle = (value: boolean): void => {

@@ -21,8 +21,9 @@ class Echo extends Writable {
   }
 
   override _write(chunk: string, _encoding: BufferEncoding, done: () => void): void {
-    if (this.isQuiet) return done()
-    this.#target.write(chunk, () => done())
+    // At once, so that `isQuiet` is that of the moment of writing.
+    if (!this.isQuiet) this.#target.write(chunk)
+    done()
   }
 }
 
@@ -34,7 +35,12 @@ export class LineReader {
   #wake: (() => void) | undefined
 
   /** `onInterrupt` gets every Ctrl-C and whether there was half a line, which is then cleared. */
-  constructor(stdin: InputStream, stdout: OutputStream, prompt: string, onInterrupt: (hadText: boolean) => void) {
+  constructor(
+    stdin: InputStream,
+    stdout: OutputStream,
+    prompt: string,
+    onInterrupt: (hadText: boolean) => void,
+  ) {
     this.#echo = new Echo(stdout)
     this.#interface = createInterface({
       input: stdin,
@@ -45,6 +51,8 @@ export class LineReader {
       removeHistoryDuplicates: true,
     })
     this.#interface.on('line', (line) => {
+      // Lines pasted behind it wait their turn unseen.
+      this.#echo.isQuiet = true
       this.#lines.push(line)
       this.#wake?.()
     })
@@ -63,14 +71,19 @@ export class LineReader {
 
   /** The next line; undefined when there will be none (Ctrl-D, or closed). */
   async next(): Promise<string | undefined> {
-    this.#echo.isQuiet = false
-    if (this.#lines.length === 0 && !this.#isClosed) {
-      this.#interface.prompt(true)
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+    const typedAhead = this.#lines.shift()
+    if (typedAhead !== undefined) {
+      this.#echo.isQuiet = false
+      this.#echo.write(`${this.#interface.getPrompt()}${typedAhead}\n`)
+      this.#echo.isQuiet = true
+      return typedAhead
     }
-    const line = this.#lines.shift()
+    if (this.#isClosed) return undefined
+    this.#echo.isQuiet = false
+    this.#interface.prompt(true)
+    await new Promise<void>((resolve) => (this.#wake = resolve))
     this.#echo.isQuiet = true
-    return line
+    return this.#lines.shift()
   }
 
   close(): void {

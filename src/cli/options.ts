@@ -31,9 +31,7 @@ export function integer(flag: string, min: number, max: number = Number.MAX_SAFE
     const value = /^-?\d+$/.test(text) ? Number(text) : NaN
     if (value >= min && value <= max) return value
     const expected =
-      max === Number.MAX_SAFE_INTEGER
-        ? `an integer of at least ${min}`
-        : `an integer from ${min} to ${max}`
+      max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`
     throw usageFault(flag, expected, shown(text), 'Give such a number.')
   }
 }

@@ -34,7 +34,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   }
 }
 
-function makeProgram({ version, stdout, stderr }: CliDeps, run: Runner): Command {
+function makeProgram({ version, stdout }: CliDeps, run: Runner): Command {
   const program = new Command('tabhopper')
     .description('Runs large language models on WebGPU, in this process, offline.')
     .version(version, '-V, --version', 'print the version')
@@ -46,7 +46,6 @@ function makeProgram({ version, stdout, stderr }: CliDeps, run: Runner): Command
       writeErr: () => undefined,
       outputError: () => undefined,
       getOutHelpWidth: () => Math.min(stdout.columns ?? 100, 100),
-      getErrHelpWidth: () => Math.min(stderr.columns ?? 100, 100),
     })
     .addHelpText(
       'after',
@@ -86,7 +85,11 @@ function watchForEnd(deps: CliDeps): Ending {
   })
   deps.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') return end(exitCodes.success)
-    if (exitCode === undefined) void writeLine(deps.stderr, `[internal] stdout: expected to write, got ${error.code}. Check what reads it.`)
+    if (exitCode === undefined)
+      void writeLine(
+        deps.stderr,
+        `[internal] stdout: expected to write, got ${error.code}. Check what reads it.`,
+      )
     end(exitCodes.failure)
   })
   // Nobody is left to be told.

@@ -20,7 +20,10 @@ export async function withEngine<T>(
   }
 }
 
-async function loadEngine(flags: ModelFlags, { createEngine, stderr, signal }: CommandContext): Promise<Engine> {
+async function loadEngine(
+  flags: ModelFlags,
+  { createEngine, stderr, signal }: CommandContext,
+): Promise<Engine> {
   const bar = loadBar(stderr)
   try {
     return await createEngine({

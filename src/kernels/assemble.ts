@@ -114,8 +114,11 @@ function writePrelude(
     lines.push(`const ${name}: u32 = ${value}u;`)
   for (const [name, value] of Object.entries(config.constants.f32 ?? {}))
     lines.push(`const ${name}: f32 = ${f32Literal(value)};`)
-  lines.push(`struct Params { ${dimSymbols.map((name) => `${name}: u32`).join(', ')} }`)
+  lines.push(`struct Params { ${[...dimSymbols, 'zero'].map((name) => `${name}: u32`).join(', ')} }`)
   lines.push('@group(1) @binding(0) var<uniform> params: Params;')
+  // Software adapters unroll loops of known length and then compile for seconds; the bound hides in a uniform.
+  const bound = capabilities.adapterClass === 'software' ? 'n + params.zero' : 'n'
+  lines.push(`fn loop_bound(n: u32) -> u32 { return ${bound}; }`)
   tensors.forEach(({ binding, tensor }, index) =>
     lines.push(...declare(binding, tensor, index, capabilities.nativeF16)),
   )

@@ -16,8 +16,9 @@ export interface ColouredArena {
 }
 
 /**
- * Greedy by decreasing size: each range takes the free colour that it fills best, or a new one. Ranges that share a
- * dispatch never share a colour, so a dispatch's inputs and outputs are always different buffers.
+ * Greedy by decreasing size: each range takes the largest free colour, or a new one. (The smallest that fits needs 1 %
+ * more on random lives.) Ranges that share a dispatch never share a colour, so a dispatch's inputs and outputs are
+ * always different buffers.
  */
 export function colourRanges(ranges: readonly LiveRange[]): ColouredArena {
   const order = ranges.map((_, index) => index).sort((a, b) => ranges[b]!.bytes - ranges[a]!.bytes || a - b)

@@ -63,7 +63,8 @@ function placeValues(
   const locations = new Map<ValueId, TensorLocation>()
   const nextId = (): BufferId => buffers.length as BufferId
   const place = (value: Value, buffer: BufferId, offset = 0): void => {
-    const rowStride = evalDim(value.shape.at(-1) ?? 1, maxima)
+    // A vector has no rows to step between; zero keeps its kernels alike in plans of different maxima.
+    const rowStride = value.shape.length > 1 ? evalDim(value.shape.at(-1)!, maxima) : 0
     locations.set(value.id, { buffer, dtype: value.dtype, shape: value.shape, rowStride, offset })
   }
 

@@ -86,14 +86,14 @@ describe('small cases', () => {
     expect(colourRanges(chain).sizes).toEqual([64, 64])
   })
 
-  test('a range takes the free colour that it fills best', () => {
+  test('a range takes the largest free colour', () => {
     const lives = [
       { bytes: 100, first: 0, last: 0 },
       { bytes: 60, first: 0, last: 0 },
       { bytes: 50, first: 1, last: 1 },
       { bytes: 40, first: 1, last: 1 },
     ]
-    expect(colourRanges(lives).colours).toEqual([0, 1, 1, 0])
+    expect(colourRanges(lives).colours).toEqual([0, 1, 0, 1])
   })
 
   test('nothing needs nothing', () => {

@@ -4,7 +4,7 @@ import { printDim, type Dim } from '../../graph/dim.ts'
 import type { Graph } from '../../graph/graph.ts'
 import { printExpr } from '../../graph/weightExpr.ts'
 import type { Plan } from '../../plan/types.ts'
-import type { Inspection } from './inspect.ts'
+import type { Inspection } from './inspection.ts'
 
 export function inspectDocument(inspection: Inspection): object {
   const { model, dtype, maxSeqLen, numParameters, plan, memory, limitsOf } = inspection
@@ -70,10 +70,7 @@ function planDocument({ maxima, step, buffers, dispatches, outputs }: Plan): obj
       bindings,
     })),
     outputs: Object.fromEntries(
-      Object.entries(outputs).map(([name, place]) => [
-        name,
-        { ...place, shape: shapeDocument(place.shape) },
-      ]),
+      Object.entries(outputs).map(([name, place]) => [name, { ...place, shape: shapeDocument(place.shape) }]),
     ),
   }
 }

@@ -6,7 +6,7 @@ import { printPlan } from '../../plan/print.ts'
 import type { TensorInfo } from '../../weights/checkpoint.ts'
 import type { Environment, OutputStream } from '../deps.ts'
 import { coloursFor, formatBytes, formatCount, table } from '../terminal.ts'
-import type { Inspection } from './inspect.ts'
+import type { Inspection } from './inspection.ts'
 
 export function inspectReport(inspection: Inspection, stdout: OutputStream, env: Environment): string {
   const { model, numParameters, plan, memory, dtype, maxSeqLen, limitsOf } = inspection

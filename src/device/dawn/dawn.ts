@@ -40,16 +40,26 @@ function dawnInstance({ adapter, backend }: DawnOptions): GPU {
   return instance
 }
 
-async function requestAdapter(options: DawnOptions): Promise<GPUAdapter | undefined> {
-  const gpu = dawnInstance(options)
-  return (await gpu.requestAdapter({ powerPreference: 'high-performance' })) ?? undefined
+async function requestAdapter(options: DawnOptions): Promise<GPUAdapter> {
+  // Where it knows no adapter of the given name, Dawn throws a list of those that it knows.
+  const adapter = await dawnInstance(options)
+    .requestAdapter({ powerPreference: 'high-performance' })
+    .catch((error: unknown) => error)
+  if (adapter !== null && !(adapter instanceof Error)) return adapter as GPUAdapter
+  throw new RuntimeFault('device/adapter', {
+    where: options.adapter ?? 'any adapter',
+    expected: 'an adapter that Dawn accepts',
+    got: adapter?.message.replaceAll(/\s+/g, ' ') ?? 'none',
+    fix: 'Run `tabhopper doctor` to see what to install.',
+    cause: adapter,
+  })
 }
 
 /** The adapter that `openDawnDevice` would use; undefined if there is none. */
 export async function probeDawnAdapter(
   options: DawnOptions = {},
 ): Promise<{ info: AdapterInfo; limits: GPUSupportedLimits } | undefined> {
-  const adapter = await requestAdapter(options)
+  const adapter = await requestAdapter(options).catch(() => undefined)
   if (adapter === undefined) return undefined
   return { info: describeAdapter(adapter, options.backend ?? 'default'), limits: adapter.limits }
 }
@@ -57,14 +67,6 @@ export async function probeDawnAdapter(
 /** Throws device/adapter if Dawn accepts none. */
 export async function openDawnDevice(options: DawnOptions = {}): Promise<Device> {
   const adapter = await requestAdapter(options)
-  if (adapter === undefined) {
-    throw new RuntimeFault('device/adapter', {
-      where: options.adapter ?? 'any adapter',
-      expected: 'an adapter that Dawn accepts',
-      got: 'none',
-      fix: 'Run `tabhopper doctor` to see what to install.',
-    })
-  }
   const info = describeAdapter(adapter, options.backend ?? 'default')
   const gpu = await adapter.requestDevice(deviceDescriptor(adapter))
   return createWebGpuDevice(gpu, info, options)

@@ -160,8 +160,9 @@ function outputRange(
 ): { location: TensorLocation; shape: number[]; bytes: number } {
   const location = plan.outputs[name]
   invariant(location !== undefined, `output ${name} of plan ${plan.graph.name}`)
-  invariant(location.offset === 0, `output ${name} is not a view`)
   const shape = location.shape.map((dim) => evalDim(dim, dims))
+  const isView = location.offset !== 0 || (shape.length > 1 && location.rowStride !== shape.at(-1))
+  invariant(!isView, `output ${name} is not a view`)
   const length = shape.reduce((product, dim) => product * dim, 1)
   return { location, shape, bytes: tensorBytes(length, location.dtype) }
 }

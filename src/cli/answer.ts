@@ -1,0 +1,51 @@
+// An answer of a chat on its way to the terminal, and the dim line under it.
+
+import type { ChatCompletionRequest, Engine, Timings } from '../api/types.ts'
+import type { CommandContext } from './deps.ts'
+import { coloursFor, formatSpeed, printable, write, writeLine } from './terminal.ts'
+
+export interface Answer {
+  readonly text: string
+  readonly numTokens: number
+  readonly timings: Timings | undefined
+  readonly isCancelled: boolean
+}
+
+/** Prints an answer as it comes, and a line break. An abort ends it early; what came so far is the answer. */
+export async function streamAnswer(
+  engine: Engine,
+  request: ChatCompletionRequest,
+  { stdout }: CommandContext,
+): Promise<Answer> {
+  let text = ''
+  let numTokens = 0
+  let timings: Timings | undefined
+  let isCancelled = false
+  try {
+    for await (const chunk of engine.chat.completions.create({ ...request, stream: true })) {
+      for (const { delta, finish_reason } of chunk.choices) {
+        if (finish_reason === 'cancelled') isCancelled = true
+        if (delta.content === undefined || delta.content === '') continue
+        text += delta.content
+        await write(stdout, printable(stdout, delta.content))
+      }
+      numTokens = chunk.usage?.completion_tokens ?? numTokens
+      timings = chunk.timings ?? timings
+    }
+  } catch (error) {
+    if (request.signal?.aborted !== true) throw error
+    isCancelled = true
+  }
+  await writeLine(stdout)
+  return { text, numTokens, timings, isCancelled }
+}
+
+/** A dim line under the answer, on a terminal only. */
+export async function writeSpeed(
+  { stderr, env }: CommandContext,
+  numTokens: number,
+  timings: Timings | undefined,
+): Promise<void> {
+  if (stderr.isTTY !== true) return
+  await writeLine(stderr, coloursFor(stderr, env).dim(formatSpeed(numTokens, timings?.decodeTokensPerSecond)))
+}

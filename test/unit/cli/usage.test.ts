@@ -1,0 +1,140 @@
+// How the command line answers good and bad usage, faults, Ctrl-C and closed pipes.
+
+import { describe, expect, it } from 'vitest'
+import { runCli } from '../../../src/cli/program.ts'
+import { RuntimeFault } from '../../../src/core/errors.ts'
+import { fakeDeps, run, until } from './fakes.ts'
+
+describe('the program', () => {
+  it('prints its version', async () => {
+    expect(await run(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n', err: '' })
+  })
+
+  it.each([[], ['--help']])('prints help for %j and succeeds', async (...argv: string[]) => {
+    const { code, out, err } = await run(argv)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toContain('Usage: tabhopper')
+  })
+
+  it.each(['chat', 'generate', 'logits', 'inspect', 'doctor'])('shows an example for %s', async (name) => {
+    const { code, out } = await run([name, '--help'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/Examples?:\n {2}\$ /)
+  })
+
+  it('does not tell of the hidden flag', async () => {
+    expect((await run(['doctor', '--help'])).out).not.toContain('--probe')
+  })
+})
+
+describe('bad usage', () => {
+  it.each([
+    ['an unknown command', ['foo'], /^\[cli\/usage\] tabhopper: expected one of .*, got 'foo'\. Run/],
+    [
+      'an unknown option',
+      ['doctor', '--jsn'],
+      /^\[cli\/usage\] tabhopper doctor: .*'--jsn'\. Did you mean --json\?/,
+    ],
+    [
+      'a missing option',
+      ['generate'],
+      /^\[cli\/usage\] tabhopper generate: expected --prompt <text>, got none\./,
+    ],
+    ['a missing value', ['generate', '--prompt'], /expected a value for --prompt <text>, got none\./],
+    ['loose words', ['generate', '--prompt', 'a', 'b'], /expected options only, got further arguments\./],
+    [
+      'zero tokens',
+      ['generate', '--prompt', 'a', '--max-tokens', '0'],
+      /^\[cli\/usage\] --max-tokens: .* got 0\./,
+    ],
+    ['a fraction of a token', ['chat', '--max-tokens', '1.5'], /--max-tokens: .* got 1\.5\./],
+    ['a cold temperature', ['chat', '--temperature', '-1'], /--temperature: .* got -1\./],
+    ['a word as temperature', ['chat', '--temperature', 'hot'], /--temperature: .* got hot\./],
+    ['an infinite temperature', ['chat', '--temperature', 'Infinity'], /--temperature: .* got Infinity\./],
+    ['a seed beyond integers', ['chat', '--seed', '9007199254740993'], /--seed: .* got 9007199254740993\./],
+    ['a dtype that is none', ['chat', '--dtype', 'f64'], /--dtype: expected f32 or f16, got f64\./],
+    [
+      'a device that is none',
+      ['chat', '--device', 'cuda'],
+      /--device: expected webgpu or reference, got cuda\./,
+    ],
+    ['an empty model', ['inspect', '--model', ''], /--model: .* got nothing\./],
+    ['a format that is none', ['inspect', '--format', 'svg'], /--format: .* got svg\./],
+    ['a token that is none', ['logits', '--tokens', '1,x'], /--tokens: .* got x\./],
+    ['an empty token', ['logits', '--tokens', '1,,2'], /--tokens: .* got nothing\./],
+  ])('exits with 2 for %s', async (_name, argv, message) => {
+    const { code, out, err, fake } = await run(argv)
+    expect(code).toBe(2)
+    expect(out).toBe('')
+    expect(err).toMatch(message)
+    expect(err.split('\n')).toHaveLength(2)
+    expect(fake.engines).toEqual([])
+  })
+})
+
+describe('failure', () => {
+  const fault = new RuntimeFault('device/adapter', {
+    where: 'any adapter',
+    expected: 'one',
+    got: 'none',
+    fix: 'Buy one.',
+  })
+
+  it('exits with 1 and the one line of a fault', async () => {
+    const { code, err } = await run(['generate', '--prompt', 'a'], { createEngineError: fault })
+    expect(code).toBe(1)
+    expect(err).toBe('[device/adapter] any adapter: expected one, got none. Buy one.\n')
+  })
+
+  it('shows a bug of ours on one line, and the stack only when asked', async () => {
+    const createEngineError = new TypeError('x is\nnot a function', { cause: new Error('deep down') })
+    const plain = await run(['generate', '--prompt', 'a'], { createEngineError })
+    expect(plain.code).toBe(1)
+    expect(plain.err).toMatch(/^\[internal\] tabhopper: .* got TypeError: x is not a function\. .*\n$/)
+    const debug = await run(['generate', '--prompt', 'a'], {
+      createEngineError,
+      env: { TABHOPPER_DEBUG: '1' },
+    })
+    expect(debug.err).toContain('fakes.ts')
+    expect(debug.err).toContain('caused by: Error: deep down')
+  })
+
+  it('colours a fault on a terminal unless NO_COLOR is set', async () => {
+    const script = { createEngineError: fault, isTTY: true }
+    expect((await run(['logits', '--tokens', '1'], script)).err).toContain('\u001b[31m[device/adapter]')
+    const plain = await run(['logits', '--tokens', '1'], { ...script, env: { NO_COLOR: '1' } })
+    expect(plain.err).not.toContain('\u001b[31m')
+  })
+})
+
+describe('an early end', () => {
+  it('by Ctrl-C cancels the request, disposes the engine and exits with 130', async () => {
+    const fake = fakeDeps({ answers: ['one hang'] })
+    const done = runCli(['generate', '--prompt', 'a'], fake)
+    await until(() => fake.stdout.text.includes('one'))
+    fake.interrupt()
+    expect(await done).toBe(130)
+    expect(fake.closed).toEqual(['engine'])
+    expect(fake.stderr.text).toBe('')
+  })
+
+  it('by a second Ctrl-C does not wait', async () => {
+    const fake = fakeDeps({ answers: ['one hang'] })
+    const done = runCli(['generate', '--prompt', 'a'], fake)
+    await until(() => fake.stdout.text.includes('one'))
+    fake.interrupt()
+    fake.interrupt()
+    expect(fake.exits).toEqual([130])
+    await done
+  })
+
+  it('by a reader that went away is quiet and no failure', async () => {
+    const fake = fakeDeps({ answers: ['one hang'] })
+    const done = runCli(['generate', '--prompt', 'a'], fake)
+    await until(() => fake.stdout.text.includes('one'))
+    fake.stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+    expect(await done).toBe(0)
+    expect(fake.stderr.text).toBe('')
+    expect(fake.closed).toEqual(['engine'])
+  })
+})
