@@ -1,5 +1,7 @@
 // Build (library, CLI) and tests (vitest projects). Not a dev server for pages: those have their own entry in demo/.
+import { existsSync } from 'node:fs'
 import { builtinModules } from 'node:module'
+import { playwright } from '@vitest/browser-playwright'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 const external = [
@@ -11,6 +13,30 @@ const external = [
   '@huggingface/tokenizers',
   '@huggingface/jinja',
 ]
+
+/** Software Vulkan that Debian's chromium brings along. */
+const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json'
+
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
+
+if (chromium === undefined) console.warn('Skipped: browser and SwiftShader tests, for want of chromium.')
+
+const chromiumFlags = [
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+const gpu = {
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  // One Dawn instance a process, and the adapters are the CPU's own cores: more workers only compete.
+  fileParallelism: false,
+  pool: 'forks',
+} as const
 
 const config: ViteUserConfig = defineConfig({
   base: './',
@@ -38,14 +64,33 @@ const config: ViteUserConfig = defineConfig({
       },
       {
         extends: true,
+        test: { ...gpu, name: 'gpu', include: ['test/gpu/**/*.test.ts', 'test/golden/**/*.test.ts'] },
+      },
+      {
+        extends: true,
+        // A second driver: no f16, subgroups of four, denormals flushed. One pass of each kernel.
         test: {
-          name: 'gpu',
-          include: ['test/gpu/**/*.test.ts', 'test/golden/**/*.test.ts'],
+          ...gpu,
+          name: 'swiftshader',
+          include: existsSync(swiftshader) ? ['test/gpu/ops.test.ts'] : [],
+          env: { VK_DRIVER_FILES: swiftshader, VK_ICD_FILENAMES: swiftshader, TEST_ADAPTER: 'SwiftShader' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: chromium === undefined ? [] : ['test/browser/**/*.test.ts'],
           testTimeout: 300_000,
-          hookTimeout: 300_000,
-          // One Dawn instance a process, and the adapters are the CPU's own cores: more workers only compete.
-          fileParallelism: false,
-          pool: 'forks',
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { ...(chromium && { executablePath: chromium }), args: chromiumFlags },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
         },
       },
     ],

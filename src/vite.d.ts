@@ -3,3 +3,13 @@ declare module '*.wgsl?raw' {
   const source: string
   export default source
 }
+
+declare module '*?raw' {
+  const source: string
+  export default source
+}
+
+declare module '*?url' {
+  const url: string
+  export default url
+}

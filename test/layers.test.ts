@@ -264,6 +264,7 @@ describe('src', () => {
   test('opens every source and shader with a header of one to six lines', () => {
     const headerLines = (path: string): number =>
       text(path)
+        .replace(/^#!.*\n/, '')
         .split('\n')
         .findIndex((line) => !line.startsWith('//'))
     const wrong = [...sources, ...shaders].filter((path) => headerLines(path) < 1 || headerLines(path) > 6)

@@ -26,14 +26,17 @@ export async function readPiped(
     const settle = (value: boolean): void => {
       clearTimeout(timer)
       stdin.removeListener('readable', onReadable)
-      signal.removeEventListener('abort', onAbort)
+      stdin.removeListener('end', onNothing)
+      stdin.removeListener('error', onNothing)
+      signal.removeEventListener('abort', onNothing)
       resolve(value)
     }
     const onReadable = (): void => settle(true)
-    const onAbort = (): void => settle(false)
+    const onNothing = (): void => settle(false)
     stdin.on('readable', onReadable)
-    stdin.once('error', onAbort)
-    signal.addEventListener('abort', onAbort, { once: true })
+    stdin.on('end', onNothing)
+    stdin.on('error', onNothing)
+    signal.addEventListener('abort', onNothing)
   })
   return isReadable ? readAll(stdin, signal) : ''
 }

@@ -54,6 +54,11 @@ describe('native f16', () => {
   })
 })
 
+test('the adapter is the one that this project is for', async () => {
+  const { adapter } = await testDevice()
+  expect(adapter.description).toContain(process.env['TEST_ADAPTER'] ?? '')
+})
+
 test('every op kind that dispatches has a case or a test of its own', () => {
   const ownTest = new Set(['embedding', 'selectTokens', 'sample', 'kvWrite', 'slice'])
   const covered = new Set(cases.map(({ kind }) => kind))

@@ -37,6 +37,7 @@ export function adviseOn(findings: Findings): Advice[] {
       commands: [`unset ${pathVariable}`],
     })
   }
+  if (pathVariable !== undefined && strayDriver !== undefined) return advice
   if (adapter === 'none') {
     advice.push({
       text: 'Install a Vulkan driver; this one runs on any processor:',

@@ -66,6 +66,7 @@ function whyUsed(used: ProbeOutcome, drivers: readonly ProbedDriver[], variable:
   if (used.status === 'crashed' || used.status === 'timeout') return `Dawn did not answer: ${used.reason}`
   const searched = drivers.filter(({ isDefault }) => isDefault)
   if (used.status !== 'accepted') {
+    if (variable !== undefined) return `${variable} names no driver with a device that Dawn accepts`
     if (searched.length === 0 && drivers.length > 0) return 'no Vulkan driver where the loader looks'
     return drivers.length === 0
       ? 'no Vulkan driver is installed'

@@ -39,14 +39,13 @@ export async function findDrivers(
     '/etc/vulkan/icd.d',
     `${home}/.local/share/vulkan/icd.d`,
   ]
-  const found = (await Promise.all(folders.map((folder) => manifestsIn(fileRoot, folder)))).flat()
-  const named = (
-    await Promise.all(
-      (pathVariable(env)?.value ?? '').split(delimiter).map((entry) => manifestsAt(fileRoot, entry)),
-    )
-  ).flat()
-  const stray = (await Promise.all(strayFiles.map((path) => manifestsAt(fileRoot, path)))).flat()
-  const searched = named.length > 0 ? named : found
+  const collect = async (lists: readonly Promise<string[]>[]): Promise<string[]> =>
+    (await Promise.all(lists)).flat()
+  const found = await collect(folders.map((folder) => manifestsIn(fileRoot, folder)))
+  const stray = await collect(strayFiles.map((path) => manifestsAt(fileRoot, path)))
+  const variable = pathVariable(env)
+  const named = variable?.value.split(delimiter).map((path) => manifestsAt(fileRoot, path))
+  const searched = named === undefined ? found : await collect(named)
   return [...new Set([...searched, ...found, ...stray])].map((path) => ({
     path,
     name: basename(path),

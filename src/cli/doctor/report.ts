@@ -101,7 +101,7 @@ function adapterReport({ used, why }: Diagnosis, { bold, dim, green, red, yellow
 }
 
 function driverRow(
-  { name, path, outcome, isUsed, isDefault }: ProbedDriver,
+  { name, outcome, isUsed, isDefault }: ProbedDriver,
   { green, red, yellow, dim }: Colours,
 ): string[] {
   if (outcome.status !== 'accepted') {
@@ -114,7 +114,7 @@ function driverRow(
   }
   const { info } = outcome.probe
   const notes = [info.isSoftware ? yellow('software') : '', isUsed ? green('used') : '']
-  if (!isDefault) notes.push(dim(`with VK_DRIVER_FILES=${path}`))
+  if (!isDefault) notes.push(dim('not searched'))
   return [green('●'), name, info.description, notes.filter((note) => note !== '').join(', ')]
 }
 

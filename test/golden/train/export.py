@@ -37,10 +37,18 @@ def main() -> None:
     model.half().save_pretrained(args.to)
     tokenizer.save_pretrained(args.to, save_jinja_files=False)
 
+    # The class name that releases 4 and 5 both know, without notes on where the tokenizer was loaded from.
+    file = args.to / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings = {key: value for key, value in settings.items() if key not in ("backend", "is_local", "local_files_only")}
+    file.write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}, indent=2) + "\n")
+
     # Written by older releases of transformers; some loaders still look for it.
     specials = {"eos_token": mt.END, "pad_token": mt.PAD, "additional_special_tokens": [mt.USER, mt.ASSISTANT]}
     (args.to / "special_tokens_map.json").write_text(json.dumps(specials, indent=2) + "\n")
 
+    for file in args.to.iterdir():
+        file.chmod(0o644)
     files = {file.name: file.stat().st_size for file in sorted(args.to.iterdir())}
     print(json.dumps({"step": kept["step"], "bytes": sum(files.values()), "files": files, "last": kept["history"][-1]}))
 

@@ -55,6 +55,12 @@ describe('the search for drivers', () => {
     expect(drivers).toHaveLength(5)
   })
 
+  it('takes a variable at its word when it names nothing', async () => {
+    const drivers = await findDrivers(machine, { VK_DRIVER_FILES: '/gone.json' })
+    expect(drivers.some(({ isDefault }) => isDefault)).toBe(false)
+    expect(drivers).toHaveLength(4)
+  })
+
   it('finds graphics cards and the distribution', async () => {
     expect(await findCards(machine)).toEqual(['NVIDIA'])
     expect(await findDistribution(machine)).toEqual({ id: 'debian', like: '', codename: 'bookworm' })
@@ -162,6 +168,7 @@ describe('advice', () => {
 
   it('names what hides drivers, and drivers that are there already', () => {
     expect(commands({ pathVariable: 'VK_DRIVER_FILES' })[0]).toBe('unset VK_DRIVER_FILES')
+    expect(commands({ pathVariable: 'VK_DRIVER_FILES', strayDriver: '/x.json' })).toHaveLength(1)
     expect(commands({ strayDriver: '/x.json' })).toContain('export VK_DRIVER_FILES=/x.json')
   })
 

@@ -10,7 +10,7 @@ describe('the program', () => {
     expect(await run(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n', err: '' })
   })
 
-  it.each([[], ['--help']])('prints help for %j and succeeds', async (...argv: string[]) => {
+  it.each([[[]], [['--help']]])('prints help for the arguments %j and succeeds', async (argv: string[]) => {
     const { code, out, err } = await run(argv)
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toContain('Usage: tabhopper')
@@ -95,7 +95,7 @@ describe('failure', () => {
       createEngineError,
       env: { TABHOPPER_DEBUG: '1' },
     })
-    expect(debug.err).toContain('fakes.ts')
+    expect(debug.err).toContain('usage.test.ts')
     expect(debug.err).toContain('caused by: Error: deep down')
   })
 

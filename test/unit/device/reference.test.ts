@@ -17,7 +17,7 @@ import { wgslKernels } from '../../../src/kernels/index.ts'
 import { rotaryTable } from '../../../src/models/llama/rope.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
 import { StepWriter } from '../../../src/plan/step.ts'
-import { expectClose } from '../../helpers/close.ts'
+import { relativeL2 } from '../../helpers/close.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 import { noCheckpoint, runGraph } from '../../helpers/runGraph.ts'
 
@@ -67,17 +67,17 @@ describe('rotary', () => {
       halfRotation: { vector: number[]; position: number; rotated: number[] }
     }
     const { vector, position, rotated } = json.halfRotation
-    expectClose(await rotate(vector, position, 'half', 8), rotated, 1e-15)
+    expect(relativeL2(await rotate(vector, position, 'half', 8), rotated)).toBeLessThan(1e-15)
   })
 
   test('in halves is that of the numpy golden', async () => {
     const golden = [-1.6955925, 0.1375517, 2.7886816, 3.975982, -4.8088425, 6.3230593, 7.0868367, 8.011964]
-    expectClose(await rotate(oneToEight, 3, 'half', 8), golden, 1e-7)
+    expect(relativeL2(await rotate(oneToEight, 3, 'half', 8), golden)).toBeLessThan(1e-7)
   })
 
   test('interleaved turns the first dims only, as in GPT-J', async () => {
     const golden = [-1.2722325, -1.838865, 2.8786681, 4.0881866, 5, 6, 7, 8]
-    expectClose(await rotate(oneToEight, 3, 'interleaved', 4), golden, 1e-7)
+    expect(relativeL2(await rotate(oneToEight, 3, 'interleaved', 4), golden)).toBeLessThan(1e-7)
   })
 
   test('interleaved is the half rotation of reordered dims', async () => {
@@ -134,12 +134,12 @@ describe('attention', () => {
 
   test('is the softmax by hand, over the blocks that the table names', () => {
     // Weights 1, 2, 3 over the sum of 6.
-    expectClose(attend(1, [1, 1]), [(1 + 3) / 6, (2 + 3) / 6], 1e-15)
+    expect(relativeL2(attend(1, [1, 1]), [(1 + 3) / 6, (2 + 3) / 6])).toBeLessThan(1e-15)
   })
 
   test('is causal, aligned to the end of the context', () => {
     // The first of two queries sees two keys: weights 1, 2 of 3; a third key would change both.
-    expectClose(attend(2, [1, 1, 1, 1]), [1 / 3, 2 / 3, 4 / 6, 5 / 6], 1e-15)
+    expect(relativeL2(attend(2, [1, 1, 1, 1]), [1 / 3, 2 / 3, 4 / 6, 5 / 6])).toBeLessThan(1e-15)
   })
 
   test('reads KV head j / (heads per KV head), in order', () => {
@@ -197,7 +197,7 @@ describe('edges', () => {
       { eps: 0 },
       { x: refOf([1, 2], [3, 4]), weight: refOf([2], [1, 2]) },
     )
-    expectClose([...y!.data], [3 / Math.sqrt(12.5), 8 / Math.sqrt(12.5)], 1e-15)
+    expect(relativeL2([...y!.data], [3 / Math.sqrt(12.5), 8 / Math.sqrt(12.5)])).toBeLessThan(1e-15)
   })
 
   test('linear applies bias, then activation, then residual', () => {
@@ -211,7 +211,7 @@ describe('edges', () => {
         residual: refOf([1, 1], [10]),
       },
     )
-    expectClose([...y!.data], [10 + silu(1.5)], 1e-15)
+    expect(relativeL2([...y!.data], [10 + silu(1.5)])).toBeLessThan(1e-15)
   })
 })
 

@@ -1,6 +1,6 @@
 // Dimensions: folding on construction, evaluation, printing, equality. Their use in shape rules is tested with the ops.
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   affine,

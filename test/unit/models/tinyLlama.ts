@@ -57,7 +57,7 @@ export function withRandomWeights(graph: Graph): Graph {
 /** A table that depends on its name only; norms' weights are around one. */
 function randomTable(name: string, of: WeightExpr): WeightExpr {
   const shape = exprShape(of)
-  const seed = [...name].reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) >>> 0, 7)
+  const seed = Array.from(name).reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) >>> 0, 7)
   const length = shape.reduce((product, dim) => product * dim, 1)
   const offset = name.includes('norm') ? 1 : 0
   return {

@@ -27,7 +27,7 @@ class Small {
   readonly ids: ValueId = this.b.input('ids', 'i32', [symbol('T')])
 
   weight(name: string, ...shape: number[]): ValueId {
-    const seed = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 1)
+    const seed = Array.from(name).reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 1)
     const length = shape.reduce((product, dim) => product * dim, 1)
     const expr: WeightExpr = { kind: 'table', name, shape, values: () => seededRandom(seed).normals(length) }
     return this.b.weight(expr, 'f32')
@@ -89,8 +89,9 @@ async function apply(pass: Pass, graph: Graph): Promise<Graph> {
   return after
 }
 
-async function expectUnchanged(pass: Pass, graph: Graph): Promise<void> {
-  expect(kindsOf(await apply(pass, graph))).toEqual(kindsOf(graph))
+/** Kinds of the ops before a pass and after it. */
+async function kindsAround(pass: Pass, graph: Graph): Promise<[before: string[], after: string[]]> {
+  return [kindsOf(graph), kindsOf(await apply(pass, graph))]
 }
 
 describe('fuseGatedActivation', () => {
@@ -104,40 +105,44 @@ describe('fuseGatedActivation', () => {
   })
 
   test('leaves a silu that somebody else reads', async () => {
-    await expectUnchanged(
+    const [before, after] = await kindsAround(
       fuseGatedActivation,
       graphOf((s) => {
         const gate = s.silu('act', s.x('g'))
         return { y: s.mul('mul', gate, s.x('u')), z: s.add('other', gate, s.x('z')) }
       }),
     )
+    expect(after).toEqual(before)
   })
 
   test('leaves a silu that is an output of the graph', async () => {
-    await expectUnchanged(
+    const [before, after] = await kindsAround(
       fuseGatedActivation,
       graphOf((s) => {
         const gate = s.silu('act', s.x('g'))
         return { y: s.mul('mul', gate, s.x('u')), gate }
       }),
     )
+    expect(after).toEqual(before)
   })
 
   test('leaves a silu that is squared', async () => {
-    await expectUnchanged(
+    const [before, after] = await kindsAround(
       fuseGatedActivation,
       graphOf((s) => {
         const gate = s.silu('act', s.x('g'))
         return { y: s.mul('mul', gate, gate) }
       }),
     )
+    expect(after).toEqual(before)
   })
 
   test('leaves a silu that is added', async () => {
-    await expectUnchanged(
+    const [before, after] = await kindsAround(
       fuseGatedActivation,
       graphOf((s) => ({ y: s.add('add', s.silu('act', s.x('g')), s.x('u')) })),
     )
+    expect(after).toEqual(before)
   })
 
   test('takes one of two silus that are multiplied', async () => {
@@ -230,7 +235,8 @@ describe('fuseEpilogue', () => {
       (s) => ({ y: s.silu('act', s.linear('proj', s.x(), { activation: 'silu' })) }),
     ],
   ])('leaves a linear where %s', async (_reason, build) => {
-    await expectUnchanged(fuseEpilogue, graphOf(build))
+    const [before, after] = await kindsAround(fuseEpilogue, graphOf(build))
+    expect(after).toEqual(before)
   })
 
   test.each(['add', 'silu', 'bias'] as const)('folds nothing after a residual, such as %s', async (kind) => {
@@ -331,7 +337,8 @@ describe('mergeLinears', () => {
       },
     ],
   ])('leaves linears where %s', async (_reason, build) => {
-    await expectUnchanged(mergeLinears, graphOf(build))
+    const [before, after] = await kindsAround(mergeLinears, graphOf(build))
+    expect(after).toEqual(before)
   })
 
   test('leaves linears whose results have different dtypes', () => {

@@ -77,7 +77,9 @@ describe('dispatches', () => {
       const expected = Object.values(op.inputs).map((id) => String(base.get(id) ?? id))
       for (const { buffer } of reads) {
         if (buffers[buffer]!.role !== 'arena') continue
-        expect(expected, origin).toContain(contents.get(buffer))
+        expect({ origin, values: expected }).toMatchObject({
+          values: expect.arrayContaining([contents.get(buffer)]) as unknown,
+        })
         numChecked++
       }
       const writes = bindings.filter(({ access }) => access === 'read_write')
@@ -101,7 +103,7 @@ describe('checkDispatch', () => {
   const output = dispatch.bindings.find(({ access }) => access === 'read_write')!
 
   test('accepts what the planner made', () => {
-    checkDispatch(dispatch, maxima, minimalCapabilities)
+    expect(() => checkDispatch(dispatch, maxima, minimalCapabilities)).not.toThrow()
   })
 
   test('rejects a buffer that is read and written', () => {
@@ -129,16 +131,13 @@ describe('checkDispatch', () => {
     )
   })
 
-  test.each([
-    [65_535, true],
-    [65_536, false],
-  ])('with %i workgroups passes: %s', (count, passes) => {
-    const run = (): void => checkDispatch({ ...dispatch, grid: [1, count, 1] }, maxima, minimalCapabilities)
-    if (passes) run()
-    else
-      expect(run).toThrow(
-        '[plan/limit] layers.0.attn.q_proj+k_proj+v_proj (linear_tile): expected at most 65535',
-      )
+  test('rejects more workgroups in a dimension than the limit, and accepts as many', () => {
+    const check = (count: number) => (): void =>
+      checkDispatch({ ...dispatch, grid: [1, count, 1] }, maxima, minimalCapabilities)
+    expect(check(65_535)).not.toThrow()
+    expect(check(65_536)).toThrow(
+      '[plan/limit] layers.0.attn.q_proj+k_proj+v_proj (linear_tile): expected at most 65535',
+    )
   })
 })
 
@@ -249,7 +248,9 @@ describe('limits', () => {
   test('name the buffer that is too large', () => {
     expect(() =>
       planOf(fused(), { capabilities: { maxBindingBytes: 3000 } }),
-    ).toThrowErrorMatchingInlineSnapshot(`[RuntimeFault: [plan/limit] step step: expected at most 3000 bytes in one binding, got 3072 bytes. Use a smaller model, maxSeqLen or batch, or an adapter with larger bindings.]`)
+    ).toThrowErrorMatchingInlineSnapshot(
+      `[RuntimeFault: [plan/limit] step step: expected at most 3000 bytes in one binding, got 3072 bytes. Use a smaller model, maxSeqLen or batch, or an adapter with larger bindings.]`,
+    )
   })
 
   test('of workgroups are checked for the largest step', () => {
