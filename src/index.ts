@@ -5,11 +5,11 @@ import type { Engine, EngineOptions } from './api/types.ts'
 import { RuntimeFault } from './core/errors.ts'
 import { describeAdapter, deviceDescriptor } from './device/webgpu/capabilities.ts'
 import { createWebGpuDevice } from './device/webgpu/webgpu.ts'
-import type { FileStore } from './weights/source.ts'
+import type { FileStore } from './core/files.ts'
 
 export type * from './api/types.ts'
 export { RuntimeFault, type FaultCode } from './core/errors.ts'
-export { memoryStore, type ByteSource, type FileStore } from './weights/source.ts'
+export { memoryStore, type ByteSource, type FileStore } from './core/files.ts'
 
 export interface WebEngineOptions extends EngineOptions {
   /** The model's files in the layout of Hugging Face. */

@@ -1,6 +1,7 @@
 // The library in Node: the public API over Dawn or the reference device, with models from directories.
 
 import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createEngineOn, openModelStore, type LoadedModel } from './api/model.ts'
 import type { Engine, EngineOptions } from './api/types.ts'
@@ -23,7 +24,8 @@ export interface NodeEngineOptions extends EngineOptions {
 
 /** Opens a model's configuration, weights and tokenizer, without a device. */
 export async function openModel(model: string): Promise<LoadedModel> {
-  const embedded = fileURLToPath(new URL(`../public/models/${model}`, import.meta.url))
+  // Not `new URL(…, import.meta.url)`: bundlers take that for an asset.
+  const embedded = join(dirname(fileURLToPath(import.meta.url)), '../public/models', model)
   const isName = /^[\w.-]+$/.test(model) && !existsSync(model)
   return openModelStore(directoryStore(isName && existsSync(embedded) ? embedded : model))
 }

@@ -9,7 +9,7 @@ import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
-import { isRecord, readJson, type FileStore } from '../weights/source.ts'
+import { readJsonObject, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
 import type { Engine, EngineOptions } from './types.ts'
 
@@ -28,12 +28,12 @@ const maxConfigBytes = 2 ** 20
 
 /** Throws weights/missing without config.json or weights, model/* for a configuration that is not supported. */
 export async function openModelStore(store: FileStore): Promise<LoadedModel> {
-  const json = await readJson(store, 'config.json', maxConfigBytes)
-  if (!isRecord(json)) {
+  const json = await readJsonObject(store, 'config.json', maxConfigBytes)
+  if (json === undefined) {
     throw new RuntimeFault('weights/missing', {
       where: store.name,
-      expected: 'a config.json with an object',
-      got: json === undefined ? 'no such file' : 'another value',
+      expected: 'config.json',
+      got: 'no such file',
       fix: 'Point at a folder in the layout of Hugging Face.',
     })
   }

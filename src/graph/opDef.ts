@@ -24,6 +24,9 @@ export interface RefTensor {
  */
 export type AccuracyClass = 'exact' | 'rounded' | 'reduced' | 'transcendental'
 
+/** Attributes of an op that has none. */
+export type NoAttrs = Readonly<Record<string, never>>
+
 export interface OpDef<A> {
   /** Operand names in binding order; a trailing `?` marks an optional one. */
   readonly inputs: readonly string[]

@@ -33,6 +33,7 @@ export function verifyGraph(graph: Graph): void {
   const latest = latestVersions(graph)
   for (const op of graph.ops) {
     verifyOperands(graph, op, defined, latest)
+    verifyTypes(graph, op)
     for (const [name, id] of Object.entries(op.outputs)) {
       if (defined.has(id)) fail(graph, op.origin, 'each value defined once', `%${id} again`)
       defined.add(id)

@@ -70,8 +70,8 @@ export interface KernelVariant {
   readonly summary: string
   /** WGSL with `#import` and `#if`; bindings and constants are generated. */
   readonly shader: string
-  supports(problem: KernelProblem, capabilities: KernelCapabilities): boolean
-  configure(problem: KernelProblem, capabilities: KernelCapabilities): KernelConfig
+  readonly supports: (problem: KernelProblem, capabilities: KernelCapabilities) => boolean
+  readonly configure: (problem: KernelProblem, capabilities: KernelCapabilities) => KernelConfig
 }
 
 /** All kernels of one op kind; the plainest comes first and supports everything. */
@@ -84,5 +84,5 @@ export interface KernelSpec {
 export interface KernelSet {
   readonly target: 'wgsl'
   readonly specs: Readonly<Partial<Record<OpKind, KernelSpec>>>
-  select(problem: KernelProblem, capabilities: KernelCapabilities): KernelVariant
+  readonly select: (problem: KernelProblem, capabilities: KernelCapabilities) => KernelVariant
 }

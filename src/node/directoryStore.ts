@@ -3,9 +3,9 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
-import type { ByteSource, FileStore } from '../weights/source.ts'
+import type { ByteSource, FileStore } from '../core/files.ts'
 
-/** The files under `directory`. Opening a path that leads out of it is a `weights/io` fault, links are followed. */
+/** The files under `directory`. Opening a path that leads out of it is a `file/io` fault, links are followed. */
 export function directoryStore(directory: string): FileStore {
   const root = resolve(directory)
   const openFiles = new Set<ByteSource>()
@@ -36,7 +36,7 @@ function insidePath(root: string, path: string): string {
   const full = resolve(root, path)
   const fromRoot = relative(root, full)
   if (fromRoot === '' || fromRoot === '..' || fromRoot.startsWith(`..${sep}`) || isAbsolute(fromRoot)) {
-    throw new RuntimeFault('weights/io', {
+    throw new RuntimeFault('file/io', {
       where: root,
       expected: 'a path inside the folder',
       got: path,
@@ -86,7 +86,7 @@ async function readAt(
 }
 
 function unreadable(path: string, got: string, cause?: unknown): RuntimeFault {
-  return new RuntimeFault('weights/io', {
+  return new RuntimeFault('file/io', {
     where: path,
     expected: 'a readable file',
     got,

@@ -9,7 +9,7 @@ import {
   type ChatTemplate,
   type RenderOptions,
 } from './chatTemplate.ts'
-import { isRecord, readJsonObject, readTextFile, type TextStore } from './files.ts'
+import { isRecord, readJsonObject, readText, type FileStore } from '../core/files.ts'
 import { createStreamDecoder, type StreamDecoder } from './streamDecoder.ts'
 
 export interface EncodeOptions {
@@ -50,17 +50,20 @@ export interface TokenizerFiles {
   readonly chatTemplate: string | undefined
 }
 
-/** Reads a folder's tokenizer; `undefined` when it has no tokenizer.json. Throws `text/tokenizer` for bad files. */
-export async function loadTokenizer(store: TextStore): Promise<Tokenizer | undefined> {
-  const tokenizer = await readJsonObject(store, 'tokenizer.json')
+/** The largest public tokenizer.json files have about 35 MB. */
+const maxFileBytes = 128 * 2 ** 20
+
+/** Reads a folder's tokenizer; `undefined` when it has no tokenizer.json. Throws `file/format` for damaged files. */
+export async function loadTokenizer(store: FileStore): Promise<Tokenizer | undefined> {
+  const tokenizer = await readJsonObject(store, 'tokenizer.json', maxFileBytes)
   if (tokenizer === undefined) return undefined
   return createTokenizer({
     name: store.name,
     tokenizer,
-    tokenizerConfig: (await readJsonObject(store, 'tokenizer_config.json')) ?? {},
-    generationConfig: (await readJsonObject(store, 'generation_config.json')) ?? {},
-    modelConfig: (await readJsonObject(store, 'config.json')) ?? {},
-    chatTemplate: await readTextFile(store, 'chat_template.jinja'),
+    tokenizerConfig: (await readJsonObject(store, 'tokenizer_config.json', maxFileBytes)) ?? {},
+    generationConfig: (await readJsonObject(store, 'generation_config.json', maxFileBytes)) ?? {},
+    modelConfig: (await readJsonObject(store, 'config.json', maxFileBytes)) ?? {},
+    chatTemplate: await readText(store, 'chat_template.jinja', maxFileBytes),
   })
 }
 

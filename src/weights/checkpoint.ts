@@ -21,7 +21,7 @@ export interface Checkpoint {
   readonly totalBytes: number
   /**
    * Raw little-endian bytes of elements [start, start + count) of a tensor in row-major order.
-   * Throws `weights/missing` for an unknown name, `weights/shape` for elements outside the tensor, `weights/io`.
+   * Throws `weights/missing` for an unknown name, `weights/shape` for elements outside the tensor, `file/io`.
    */
   read(name: string, start: number, count: number, signal?: AbortSignal): Promise<Uint8Array>
   /** Closes the files. */

@@ -5,7 +5,7 @@ import { bytesOf, type SourceDType } from '../core/dtype.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import { checkElements, isCount, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { findDuplicateKey } from './duplicateKeys.ts'
-import { decodeUtf8, isRecord, readExactly, shown, type ByteSource } from './source.ts'
+import { decodeUtf8, isRecord, readExactly, shown, type ByteSource } from '../core/files.ts'
 
 /** The reference implementation's limit. */
 const maxHeaderBytes = 100_000_000

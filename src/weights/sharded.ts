@@ -3,7 +3,7 @@
 import { RuntimeFault } from '../core/errors.ts'
 import { checkElements, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { openSafetensors } from './safetensors.ts'
-import { isRecord, readJson, shown, type FileStore } from './source.ts'
+import { isRecord, readJson, shown, type FileStore } from '../core/files.ts'
 
 /** Indices of the largest public checkpoints have about 10 MB. */
 const maxIndexBytes = 64 * 1024 * 1024

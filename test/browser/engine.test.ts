@@ -7,7 +7,7 @@ import goldenText from '../fixtures/golden/llama/gqa/golden.json?raw'
 import arraysUrl from '../fixtures/golden/llama/gqa/golden.safetensors?url'
 import weightsUrl from '../fixtures/golden/llama/gqa/model.safetensors?url'
 import { openSafetensors } from '../../src/weights/safetensors.ts'
-import { memorySource } from '../../src/weights/source.ts'
+import { memorySource } from '../../src/core/files.ts'
 import { expectClose } from '../helpers/close.ts'
 
 async function fetchBytes(url: string): Promise<Uint8Array> {

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { directoryStore } from '../../src/node/directoryStore.ts'
 import type { Checkpoint } from '../../src/weights/checkpoint.ts'
 import { openCheckpoint } from '../../src/weights/sharded.ts'
-import { readJson } from '../../src/weights/source.ts'
+import { readJson } from '../../src/core/files.ts'
 import { fixturesDir, modelsDir } from '../helpers/dirs.ts'
 
 const script = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))

@@ -52,7 +52,9 @@ describe.each(llamaGoldens)('%s', (name) => {
     for (const { name: prompt, tokens, greedy: expected } of golden.prompts) {
       const { logits } = await engine.logits(tokens)
       expectClose(flatten(logits), await golden.array(`${prompt}.logits.f32`), limits[dtype], prompt)
-      if (dtype === 'f32') expect(await greedy(engine, tokens, expected.length)).toEqual(expected)
+      // f16 may part where two logits are close; these goldens keep their distance for the first tokens.
+      const length = dtype === 'f32' ? expected.length : 4
+      expect(await greedy(engine, tokens, length)).toEqual(expected.slice(0, length))
     }
   })
 })

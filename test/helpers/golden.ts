@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { openSafetensors } from '../../src/weights/safetensors.ts'
-import { memorySource } from '../../src/weights/source.ts'
+import { memorySource } from '../../src/core/files.ts'
 import { fixturesDir } from './dirs.ts'
 
 export interface GoldenPrompt {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RuntimeFault } from '../../src/core/errors.ts'
 import { openSafetensors } from '../../src/weights/safetensors.ts'
-import { memorySource, type ByteSource } from '../../src/weights/source.ts'
+import { memorySource, type ByteSource } from '../../src/core/files.ts'
 import { fileOf, writeSafetensors, type TensorToWrite } from '../unit/weights/writeSafetensors.ts'
 
 const elementBytes = {
@@ -67,7 +67,7 @@ async function complaintAbout(file: Uint8Array, size?: number): Promise<string |
     return undefined
   } catch (error) {
     if (!(error instanceof RuntimeFault)) return `not a fault: ${String(error)}`
-    if (!error.code.startsWith('weights/')) return `the code ${error.code}`
+    if (!/^(weights|file)\//.test(error.code)) return `the code ${error.code}`
     // Refused: at most the length and a header that fits the file were asked for.
     const [lengthBytes = 8, headerBytes = 0, ...others] = reads
     const limit = Math.max(0, Math.min(100_000_000, source.size - 8))

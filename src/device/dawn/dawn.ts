@@ -59,7 +59,10 @@ async function requestAdapter(options: DawnOptions): Promise<GPUAdapter> {
 export async function probeDawnAdapter(
   options: DawnOptions = {},
 ): Promise<{ info: AdapterInfo; limits: GPUSupportedLimits } | undefined> {
-  const adapter = await requestAdapter(options).catch(() => undefined)
+  const adapter = await requestAdapter(options).catch((error: unknown) => {
+    if (error instanceof RuntimeFault) return undefined
+    throw error
+  })
   if (adapter === undefined) return undefined
   return { info: describeAdapter(adapter, options.backend ?? 'default'), limits: adapter.limits }
 }

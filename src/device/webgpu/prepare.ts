@@ -15,7 +15,7 @@ export interface GpuPlan extends PreparedPlan {
   readonly stepBuffer: GpuBuffer
   /** The buffer behind each plan buffer, by id. */
   readonly handles: readonly GPUBuffer[]
-  encode(pass: GPUComputePassEncoder, dims: DimEnv): void
+  readonly encode: (pass: GPUComputePassEncoder, dims: DimEnv) => void
 }
 
 export async function prepareGpuPlan(
@@ -65,7 +65,7 @@ export async function prepareGpuPlan(
           pass.setPipeline(pipeline)
           current = pipeline
         }
-        pass.setBindGroup(0, groups[i]!)
+        pass.setBindGroup(0, groups[i])
         pass.dispatchWorkgroups(x, y, z)
       }
     },

@@ -49,6 +49,7 @@ export class LlmEngine {
   readonly #scheduler: Scheduler
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
   #loop: Promise<void> | undefined
+  #isLooping = false
   #isDisposed = false
 
   private constructor(
@@ -140,7 +141,9 @@ export class LlmEngine {
   #submit(sequence: Sequence, stream: AsyncQueue<TokenEvent>): void {
     this.#streams.set(sequence, stream)
     this.#scheduler.add(sequence)
-    this.#loop ??= this.#run().finally(() => (this.#loop = undefined))
+    if (this.#isLooping) return
+    this.#isLooping = true
+    this.#loop = this.#run()
   }
 
   async #run(): Promise<void> {
@@ -155,6 +158,8 @@ export class LlmEngine {
     } catch (error) {
       this.#failAll(error)
     }
+    // Before any wait: a request that comes in from here on must start a loop of its own.
+    this.#isLooping = false
     // Results that nobody waits for any more must not surface as unhandled rejections.
     await Promise.allSettled(inFlight.map(({ outputs }) => outputs))
   }

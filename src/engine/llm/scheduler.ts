@@ -61,7 +61,7 @@ export class Scheduler {
       const numTokens = Math.min(runnable(sequence), budget)
       if (numTokens === 0) continue
       // Later sequences make room for earlier ones; the last may have to make room for itself.
-      while (!this.#reserve(sequence, numTokens) && sequence.status === 'running') {
+      while (sequence.status === 'running' && !this.#reserve(sequence, numTokens)) {
         this.#preempt(this.#running.at(-1)!)
         hasPreempted = true
       }

@@ -1,13 +1,21 @@
 // Ops that turn token ids into rows and pick rows: selectTokens, embedding, gatherRows.
 
 import { invariant } from '../../core/errors.ts'
-import { expectDType, expectRank, floatDTypes, refTensor, type FloatDType, type OpDef } from '../opDef.ts'
+import {
+  expectDType,
+  expectRank,
+  floatDTypes,
+  refTensor,
+  type FloatDType,
+  type OpDef,
+  type NoAttrs,
+} from '../opDef.ts'
 
 /**
  * Token ids of this step. `source` [T, 2] holds for each token (0, id) or (1, row): a literal, or the id sampled in
  * `row` by an earlier step, which never left the device.
  */
-export const selectTokens: OpDef<Record<never, never>> = {
+export const selectTokens: OpDef<NoAttrs> = {
   inputs: ['source', 'sampled'],
   outputs: ['ids'],
   accuracy: 'exact',
@@ -44,7 +52,7 @@ export const embedding: OpDef<{ readonly dtype: FloatDType }> = {
 }
 
 /** Rows of `x` [T, H] by `rows` [R] → [R, H]: the positions whose logits are wanted. */
-export const gatherRows: OpDef<Record<never, never>> = {
+export const gatherRows: OpDef<NoAttrs> = {
   inputs: ['x', 'rows'],
   outputs: ['y'],
   accuracy: 'exact',

@@ -1,7 +1,7 @@
 // sample: one token id for each row of logits, chosen where the logits are. Not here: penalties and truncation.
 
 import { philox, uniform } from '../../core/philox.ts'
-import { expectDType, expectRank, expectShape, type OpDef } from '../opDef.ts'
+import { expectDType, expectRank, expectShape, type OpDef, type NoAttrs } from '../opDef.ts'
 
 /**
  * logits [R, V], temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
@@ -9,7 +9,7 @@ import { expectDType, expectRank, expectShape, type OpDef } from '../opDef.ts'
  * logit / temperature − log(E), E exponential from Philox keyed by the seed and counted by (id, tokenIndex), which
  * is a draw from softmax(logits / temperature). NaN logits are never chosen over a number.
  */
-export const sample: OpDef<Record<never, never>> = {
+export const sample: OpDef<NoAttrs> = {
   inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled'],
   outputs: ['next'],
   nextVersionOf: { next: 'sampled' },

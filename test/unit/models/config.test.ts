@@ -143,6 +143,13 @@ describe('rotary spellings', () => {
       'version 5, which wins over a stale theta',
       { rope_theta: 1, rope_parameters: { rope_theta: 500_000, rope_type: 'llama3', ...llama3 } },
     ],
+    [
+      'version 5, which wins over a stale scaling',
+      {
+        rope_scaling: { rope_type: 'llama3', ...llama3, factor: 2 },
+        rope_parameters: { rope_theta: 500_000, rope_type: 'llama3', ...llama3 },
+      },
+    ],
   ])('%s', (_name, fields) => {
     expect(readLlamaConfig({ ...minimal, ...fields }).rope).toEqual(expected)
   })

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createTokenizer, loadTokenizer, type Tokenizer } from '../../../src/text/tokenizer.ts'
-import { memoryStore } from '../../../src/weights/source.ts'
+import { memoryStore } from '../../../src/core/files.ts'
 import { byteLevelTokenizer, byteSymbols, filesWith, llamaTokenizer } from './fixtures.ts'
 
 const byteLevel = createTokenizer(filesWith(byteLevelTokenizer()))
@@ -173,8 +173,9 @@ describe('loadTokenizer', () => {
       { 'tokenizer.json': JSON.stringify({ ...llamaTokenizer(), decoder: { type: 'x' } }) },
     ],
     ['a bad EOS id', { 'tokenizer.json': json, 'generation_config.json': '{"eos_token_id":[-1]}' }],
-  ])('refuses %s', async (_, files) => {
-    await expect(loadTokenizer(memoryStore('m', files))).rejects.toMatchObject({ code: 'text/tokenizer' })
+  ])('refuses %s', async (what, files) => {
+    const code = /JSON|array|UTF-8/.test(what) ? 'file/format' : 'text/tokenizer'
+    await expect(loadTokenizer(memoryStore('m', files))).rejects.toMatchObject({ code })
   })
 
   test('keys that files may leave out', () => {

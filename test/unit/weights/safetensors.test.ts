@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RuntimeFault, type FaultCode } from '../../../src/core/errors.ts'
 import { openSafetensors } from '../../../src/weights/safetensors.ts'
-import { memorySource, type ByteSource } from '../../../src/weights/source.ts'
+import { memorySource, type ByteSource } from '../../../src/core/files.ts'
 import { fileOf, writeSafetensors } from './writeSafetensors.ts'
 
 const eightBytes = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8])

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openCheckpoint } from '../../../src/weights/sharded.ts'
-import { memoryStore, type FileStore } from '../../../src/weights/source.ts'
+import { memoryStore, type FileStore } from '../../../src/core/files.ts'
 import { writeSafetensors } from './writeSafetensors.ts'
 
 const shard = (...names: string[]): Uint8Array =>
@@ -87,14 +87,14 @@ test.each([
 })
 
 test.each([
-  ['not JSON', '{'],
+  ['not JSON', '{', 'file/format'],
   ['no weight_map', '{}'],
   ['an array', '[]'],
   ['an empty weight_map', index({})],
   ['a number as file', index({ aa: 1 })],
-])('refuses an index with %s', async (_, text) => {
+])('refuses an index with %s', async (_, text, code = 'weights/format') => {
   const store = memoryStore('m', { 'model.safetensors.index.json': text })
-  await expect(openCheckpoint(store)).rejects.toMatchObject({ code: 'weights/format' })
+  await expect(openCheckpoint(store)).rejects.toMatchObject({ code })
 })
 
 test('a shard or a tensor that the index promises but is not there', async () => {

@@ -1,6 +1,6 @@
 // Where bytes come from: one file with random access (ByteSource) and a model folder (FileStore).
 // Not here: the disk, HTTP or browser files. Entries inject those; only the in-memory store is built in.
-import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
+import { RuntimeFault, throwIfCancelled } from './errors.ts'
 
 /** Random access to one file. */
 export interface ByteSource {
@@ -22,7 +22,7 @@ export interface FileStore {
   close?(): Promise<void>
 }
 
-/** Reads `length` bytes; a short read or a failure of the source becomes `weights/io`, an abort `engine/cancelled`. */
+/** Reads `length` bytes; a short read or a failure of the source becomes `file/io`, an abort `engine/cancelled`. */
 export async function readExactly(
   source: ByteSource,
   offset: number,
@@ -46,7 +46,7 @@ export async function readExactly(
 
 /**
  * The whole of a UTF-8 file, or `undefined` when the store lacks it.
- * Throws `weights/format` when it is longer than `maxBytes` (checked before reading) or not UTF-8.
+ * Throws `file/format` when it is longer than `maxBytes` (checked before reading) or not UTF-8.
  */
 export async function readText(
   store: FileStore,
@@ -69,7 +69,7 @@ export async function readText(
   }
 }
 
-/** As `readText`, parsed. Throws `weights/format` when the text is not JSON. */
+/** As `readText`, parsed. Throws `file/format` when the text is not JSON. */
 export async function readJson(store: FileStore, path: string, maxBytes: number): Promise<unknown> {
   const text = await readText(store, path, maxBytes)
   if (text === undefined) return undefined
@@ -132,7 +132,7 @@ function messageOf(cause: unknown): string {
 }
 
 function ioFault(where: string, expected: string, got: string, cause?: unknown): RuntimeFault {
-  return new RuntimeFault('weights/io', {
+  return new RuntimeFault('file/io', {
     where,
     expected,
     got,
@@ -142,11 +142,22 @@ function ioFault(where: string, expected: string, got: string, cause?: unknown):
 }
 
 function formatFault(where: string, expected: string, got: string, cause?: unknown): RuntimeFault {
-  return new RuntimeFault('weights/format', {
+  return new RuntimeFault('file/format', {
     where,
     expected,
     got,
     fix: 'Fetch the file again; it is damaged or not what its name says.',
     cause,
   })
+}
+
+/** As `readJson`, for files that hold an object. Throws `file/format` for any other value. */
+export async function readJsonObject(
+  store: FileStore,
+  path: string,
+  maxBytes: number,
+): Promise<Record<string, unknown> | undefined> {
+  const value = await readJson(store, path, maxBytes)
+  if (value === undefined || isRecord(value)) return value
+  throw formatFault(`${store.name}/${path}`, 'a JSON object', shown(value))
 }
