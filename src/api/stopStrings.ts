@@ -12,9 +12,13 @@ export function createStopFilter(stops: readonly string[]): StopFilter {
   return {
     push(text) {
       held += text
-      const found = stops.map((stop) => held.indexOf(stop)).filter((at) => at !== -1)
-      if (found.length > 0) {
-        const before = held.slice(0, Math.min(...found))
+      const found = stops
+        .map((stop) => ({ start: held.indexOf(stop), end: held.indexOf(stop) + stop.length }))
+        .filter(({ start }) => start !== -1)
+        // The one that is complete first, so that the pieces in which text comes do not matter; then the longest.
+        .sort((a, b) => a.end - b.end || a.start - b.start)[0]
+      if (found !== undefined) {
+        const before = held.slice(0, found.start)
         held = ''
         return { text: before, isStopped: true }
       }

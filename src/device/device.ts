@@ -50,6 +50,13 @@ export interface StepOutput {
   readonly data: Float32Array | Float64Array | Int32Array
 }
 
+/** Results of a profiled step. */
+export interface ProfiledStep {
+  readonly outputs: Readonly<Record<string, StepOutput>>
+  /** Device time by index of the plan's dispatches; 0 for those whose grid was empty. */
+  readonly nanoseconds: Float64Array
+}
+
 export interface LostInfo {
   readonly reason: string
   readonly message: string
@@ -62,7 +69,6 @@ export interface Device {
   /** Resolves once when the device is gone, `dispose` included. */
   readonly lost: Promise<LostInfo>
 
-  /** Zero-filled memory. Throws device/memory when there is none. */
   /** Zero-filled memory. Throws device/memory when there is none. */
   alloc(bytes: number, owner: BufferOwner, label: string): Promise<DeviceBuffer>
   /** Copies a slice of bytes (a multiple of four, at a multiple of four); resolves when more may be sent. */
@@ -78,6 +84,10 @@ export interface Device {
     step: Step,
     outputs: readonly string[],
   ): Promise<Readonly<Record<string, StepOutput>>>
+  /** As `run`, and slower: also tells how long each dispatch took. Absent where the adapter has no timestamps. */
+  readonly profile?:
+    | ((prepared: PreparedPlan, step: Step, outputs: readonly string[]) => Promise<ProfiledStep>)
+    | undefined
   /** Bytes allocated by owner. */
   memory(): Readonly<Record<BufferOwner, number>>
   /** Frees everything. Idempotent. */

@@ -24,7 +24,7 @@ export interface AssembledShader {
 
 /** The complete WGSL of a variant for a problem. */
 export function assembleShader(
-  variant: KernelVariant,
+  { name, shader }: Pick<KernelVariant, 'name' | 'shader'>,
   config: KernelConfig,
   problem: KernelProblem,
   capabilities: KernelCapabilities,
@@ -33,7 +33,7 @@ export function assembleShader(
   const lines: { text: string; file: string; line: number }[] = []
   const prelude = writePrelude(config, problem, capabilities)
   prelude.forEach((text, index) => lines.push({ text, file: 'prelude', line: index + 1 }))
-  expand(variant.shader, variant.name, flags, new Set(), lines)
+  expand(shader, name, flags, new Set(), lines)
   return {
     code: lines.map(({ text }) => text).join('\n'),
     entryPoint: 'main',

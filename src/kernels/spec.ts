@@ -64,6 +64,13 @@ export interface KernelConfig {
   readonly grid: readonly [Dim, Dim, Dim]
 }
 
+/** A second dispatch that finishes what workgroups of the first left in scratch tensors. */
+export interface KernelFinish {
+  readonly name: string
+  readonly shader: string
+  readonly configure: (problem: KernelProblem, capabilities: KernelCapabilities) => KernelConfig
+}
+
 export interface KernelVariant {
   readonly name: string
   /** What it changes against the variant before it, in one line. */
@@ -72,6 +79,12 @@ export interface KernelVariant {
   readonly shader: string
   readonly supports: (problem: KernelProblem, capabilities: KernelCapabilities) => boolean
   readonly configure: (problem: KernelProblem, capabilities: KernelCapabilities) => KernelConfig
+  /** Shapes of f32 scratch tensors, which both dispatches see among the problem's tensors. */
+  readonly scratch?: (
+    problem: KernelProblem,
+    capabilities: KernelCapabilities,
+  ) => Readonly<Record<string, readonly Dim[]>>
+  readonly finish?: KernelFinish
 }
 
 /** All kernels of one op kind; the plainest comes first and supports everything. */

@@ -15,7 +15,7 @@ export function layoutStep(graph: Graph, maxima: DimEnv): StepLayout {
     const value = valueOf(graph, id)
     invariant(value.dtype !== 'f16', `step input ${value.name} has 32-bit elements`)
     const capacity = numElements(value.shape, maxima)
-    const field = { name: value.name, dtype: value.dtype, shape: value.shape, offset, capacity }
+    const field = { name: value.name, value: id, dtype: value.dtype, shape: value.shape, offset, capacity }
     offset += Math.ceil(capacity / fieldAlignment) * fieldAlignment
     return field
   })

@@ -1,6 +1,6 @@
 // What a plan is: buffers, dispatches and the layout of the step's inputs, as plain data. Making one is in plan.ts.
 
-import type { BufferId, StateId } from '../core/brand.ts'
+import type { BufferId, StateId, ValueId } from '../core/brand.ts'
 import type { DType } from '../core/dtype.ts'
 import type { Dim, DimEnv } from '../graph/dim.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -59,6 +59,7 @@ export interface Dispatch {
 /** One input in the step buffer. */
 export interface StepField {
   readonly name: string
+  readonly value: ValueId
   readonly dtype: DType
   readonly shape: readonly Dim[]
   /** 32-bit words from the start of the step buffer. */

@@ -67,10 +67,17 @@ export async function probeDawnAdapter(
   return { info: describeAdapter(adapter, options.backend ?? 'default'), limits: adapter.limits }
 }
 
-/** Throws device/adapter if Dawn accepts none. */
-export async function openDawnDevice(options: DawnOptions = {}): Promise<Device> {
+/** A raw device and what is known of its adapter, for those who measure below `Device`. Throws device/adapter. */
+export async function openDawnGpu(
+  options: DawnOptions = {},
+): Promise<{ readonly gpu: GPUDevice; readonly info: AdapterInfo }> {
   const adapter = await requestAdapter(options)
   const info = describeAdapter(adapter, options.backend ?? 'default')
-  const gpu = await adapter.requestDevice(deviceDescriptor(adapter))
+  return { gpu: await adapter.requestDevice(deviceDescriptor(adapter)), info }
+}
+
+/** Throws device/adapter if Dawn accepts none. */
+export async function openDawnDevice(options: DawnOptions = {}): Promise<Device> {
+  const { gpu, info } = await openDawnGpu(options)
   return createWebGpuDevice(gpu, info, options)
 }

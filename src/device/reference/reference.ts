@@ -8,7 +8,7 @@ import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { valueOf, type Graph, type Value } from '../../graph/graph.ts'
 import { refTensor, type RefTensor } from '../../graph/opDef.ts'
 import { opDef } from '../../graph/ops/index.ts'
-import { weightKey } from '../../plan/plan.ts'
+import { weightKey } from '../../plan/place.ts'
 import type { Step } from '../../plan/step.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type {

@@ -16,6 +16,8 @@ export interface GpuPlan extends PreparedPlan {
   /** The buffer behind each plan buffer, by id. */
   readonly handles: readonly GPUBuffer[]
   readonly encode: (pass: GPUComputePassEncoder, dims: DimEnv) => void
+  /** As `encode`, with a pass of its own for each dispatch, which the callback begins. */
+  readonly encodeApart: (begin: (index: number) => GPUComputePassEncoder, dims: DimEnv) => void
 }
 
 export async function prepareGpuPlan(
@@ -67,6 +69,19 @@ export async function prepareGpuPlan(
         }
         pass.setBindGroup(0, groups[i])
         pass.dispatchWorkgroups(x, y, z)
+      }
+    },
+    encodeApart(begin, dims) {
+      const workgroups = grids.at(dims)
+      for (const [i, pipeline] of pipelines.entries()) {
+        const [x, y, z] = workgroups.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number]
+        if (x * y * z === 0) continue
+        const pass = begin(i)
+        pass.setPipeline(pipeline)
+        pass.setBindGroup(0, groups[i])
+        pass.setBindGroup(1, params)
+        pass.dispatchWorkgroups(x, y, z)
+        pass.end()
       }
     },
     dispose: () => stepBuffer.destroy(),

@@ -4,12 +4,22 @@ import { f16ValueTable } from '../../core/dtype.ts'
 import { RuntimeFault, invariant } from '../../core/errors.ts'
 import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { tensorBytes, type Plan, type TensorLocation } from '../../plan/types.ts'
-import type { AdapterInfo, BufferOwner, Device, DeviceBuffer, StepOutput } from '../device.ts'
+import type { Step } from '../../plan/step.ts'
+import type {
+  AdapterInfo,
+  BufferOwner,
+  Device,
+  DeviceBuffer,
+  PreparedPlan,
+  ProfiledStep,
+  StepOutput,
+} from '../device.ts'
 import { MemoryLedger } from '../ledger.ts'
 import { capabilitiesOf, type HalfMode } from './capabilities.ts'
 import { PipelineCache } from './pipelines.ts'
 import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
 import { ReadbackPool } from './readback.ts'
+import { DispatchTimer } from './timestamps.ts'
 
 /** Uploaded bytes that may be on their way at once; more waits for the queue. */
 const maxBytesInFlight = 16 * 2 ** 20
@@ -74,6 +84,54 @@ export function createWebGpuDevice(
     return buffer
   }
 
+  /** Submits before its first await. */
+  async function runStep(
+    { plan, stepBuffer, handles, encode, encodeApart }: GpuPlan,
+    step: Step,
+    outputs: readonly string[],
+    timer: DispatchTimer | undefined,
+  ): Promise<Record<string, StepOutput>> {
+    if (failure !== undefined) throw failure
+    gpu.queue.writeBuffer(stepBuffer.handle, 0, step.words as Int32Array<ArrayBuffer>)
+    const encoder = gpu.createCommandEncoder()
+    if (timer === undefined) {
+      const pass = encoder.beginComputePass()
+      encode(pass, step.dims)
+      pass.end()
+    } else {
+      encodeApart((index) => timer.beginPass(encoder, index), step.dims)
+      timer.finish(encoder)
+    }
+    const reads = outputs.map((name) => {
+      const { location, shape, bytes } = outputRange(plan, name, step.dims)
+      const staging = readback.take(bytes)
+      encoder.copyBufferToBuffer(handles[location.buffer]!, 0, staging, 0, bytes)
+      return { name, location, shape, bytes, staging }
+    })
+    gpu.queue.submit([encoder.finish()])
+    const results: Record<string, StepOutput> = {}
+    for (const { name, location, shape, bytes, staging } of reads) {
+      const raw = await readback.read(staging, bytes).catch((error: unknown) => {
+        throw failure ?? lostFault(String(error))
+      })
+      results[name] = { shape, data: decodeOutput(raw, location, shape) }
+    }
+    if (failure !== undefined) throw failure
+    return results
+  }
+
+  async function profileStep(
+    prepared: PreparedPlan,
+    step: Step,
+    outputs: readonly string[],
+  ): Promise<ProfiledStep> {
+    if (failure !== undefined) throw failure
+    const timer = new DispatchTimer(gpu, prepared.plan.dispatches.length)
+    const results = runStep(prepared as GpuPlan, step, outputs, timer)
+    const [times, read] = await Promise.all([timer.read(), results])
+    return { outputs: read, nanoseconds: times }
+  }
+
   return {
     name: 'webgpu',
     adapter,
@@ -93,31 +151,8 @@ export function createWebGpuDevice(
       const stepBuffer = await alloc(plan.step.words * 4, 'step', `step of ${plan.graph.name}`)
       return prepareGpuPlan(gpu, pipelines, plan, resources, stepBuffer)
     },
-    async run(prepared, step, outputs) {
-      if (failure !== undefined) throw failure
-      const { plan, stepBuffer, handles, encode } = prepared as GpuPlan
-      gpu.queue.writeBuffer(stepBuffer.handle, 0, step.words as Int32Array<ArrayBuffer>)
-      const encoder = gpu.createCommandEncoder()
-      const pass = encoder.beginComputePass()
-      encode(pass, step.dims)
-      pass.end()
-      const reads = outputs.map((name) => {
-        const { location, shape, bytes } = outputRange(plan, name, step.dims)
-        const staging = readback.take(bytes)
-        encoder.copyBufferToBuffer(handles[location.buffer]!, 0, staging, 0, bytes)
-        return { name, location, shape, bytes, staging }
-      })
-      gpu.queue.submit([encoder.finish()])
-      const results: Record<string, StepOutput> = {}
-      for (const { name, location, shape, bytes, staging } of reads) {
-        const raw = await readback.read(staging, bytes).catch((error: unknown) => {
-          throw failure ?? lostFault(String(error))
-        })
-        results[name] = { shape, data: decodeOutput(raw, location, shape) }
-      }
-      if (failure !== undefined) throw failure
-      return results
-    },
+    run: (prepared, step, outputs) => runStep(prepared as GpuPlan, step, outputs, undefined),
+    profile: gpu.features.has('timestamp-query') ? profileStep : undefined,
     memory: () => ledger.snapshot(),
     dispose() {
       for (const buffer of buffers) buffer.destroy()

@@ -50,7 +50,7 @@ export class LlmEngine {
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
   #loop: Promise<void> | undefined
   #isLooping = false
-  #isDisposed = false
+  #disposal: Promise<void> | undefined
 
   private constructor(
     device: Device,
@@ -97,7 +97,14 @@ export class LlmEngine {
     const sequence = new Sequence({ ...params, maxNewTokens: Math.min(params.maxNewTokens, room) })
     if (sequence.params.maxNewTokens < 1) return
     const stream = new AsyncQueue<TokenEvent>()
-    const onAbort = (): void => stream.fail(cancelled('request', signal?.reason))
+    const end = (): void => {
+      if (this.#streams.delete(sequence)) this.#scheduler.finish(sequence)
+    }
+    // Ends the sequence at once: its reader may not come back for a while.
+    const onAbort = (): void => {
+      end()
+      stream.fail(cancelled('request', signal?.reason))
+    }
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
     else this.#submit(sequence, stream)
@@ -105,7 +112,7 @@ export class LlmEngine {
       yield* stream
     } finally {
       signal?.removeEventListener('abort', onAbort)
-      if (this.#streams.delete(sequence)) this.#scheduler.finish(sequence)
+      end()
     }
   }
 
@@ -116,9 +123,11 @@ export class LlmEngine {
   }
 
   /** Ends running requests with engine/disposed and frees the model. The device stays its owner's. */
-  async dispose(): Promise<void> {
-    if (this.#isDisposed) return
-    this.#isDisposed = true
+  dispose(): Promise<void> {
+    return (this.#disposal ??= this.#free())
+  }
+
+  async #free(): Promise<void> {
     await this.#loop
     this.#failAll(disposedFault())
     this.#loaded.dispose()
@@ -126,7 +135,7 @@ export class LlmEngine {
   }
 
   #checkPrompt(tokens: readonly number[]): void {
-    if (this.#isDisposed) throw disposedFault()
+    if (this.#disposal !== undefined) throw disposedFault()
     checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
     const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
     if (bad === undefined) return
@@ -149,7 +158,7 @@ export class LlmEngine {
   async #run(): Promise<void> {
     const inFlight: Submitted[] = []
     try {
-      while (this.#scheduler.hasUnfinished && !this.#isDisposed) {
+      while (this.#scheduler.hasUnfinished && this.#disposal === undefined) {
         const chunks = this.#scheduler.schedule()
         if (chunks.length > 0) inFlight.push(this.#runStep(chunks))
         invariant(inFlight.length > 0, 'unfinished sequences can be scheduled')
@@ -174,10 +183,10 @@ export class LlmEngine {
       .filter(({ samples }) => samples)
       .map(({ sequence }) => ({ sequence, row: sequence.row! }))
     for (const { sequence } of sampling) sequence.numPending++
-    return {
-      chunks: sampling,
-      outputs: this.device.run(prepared, step, sampling.length > 0 ? ['sampled'] : []),
-    }
+    const outputs = this.device.run(prepared, step, sampling.length > 0 ? ['sampled'] : [])
+    // A failure is thrown where the step is committed; until then it must not count as unhandled.
+    outputs.catch(() => undefined)
+    return { chunks: sampling, outputs }
   }
 
   async #commit({ chunks, outputs }: Submitted): Promise<void> {

@@ -70,7 +70,8 @@ export class Scheduler {
       budget -= numTokens
     }
     // Admitting anyone while blocks are short would only preempt again.
-    while (!hasPreempted && budget > 0 && this.#freeRows.length > 0) {
+    if (hasPreempted) return chunks
+    while (budget > 0 && this.#freeRows.length > 0) {
       const sequence = this.#waiting[0]
       // A preempted sequence waits until its pending token has been read back.
       if (sequence === undefined || sequence.numPending > 0) break

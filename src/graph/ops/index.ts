@@ -6,6 +6,7 @@ import { attention, kvWrite, rotary } from './attention.ts'
 import { add, biasAdd, mul, silu, slice, swiglu } from './elementwise.ts'
 import { embedding, gatherRows, selectTokens } from './embedding.ts'
 import { linear, rmsNorm } from './linear.ts'
+import { countTokens, processLogits } from './logits.ts'
 import { sample } from './sample.ts'
 
 /** Definitions by kind. */
@@ -13,11 +14,13 @@ export interface OpDefs {
   readonly add: typeof add
   readonly attention: typeof attention
   readonly biasAdd: typeof biasAdd
+  readonly countTokens: typeof countTokens
   readonly embedding: typeof embedding
   readonly gatherRows: typeof gatherRows
   readonly kvWrite: typeof kvWrite
   readonly linear: typeof linear
   readonly mul: typeof mul
+  readonly processLogits: typeof processLogits
   readonly rmsNorm: typeof rmsNorm
   readonly rotary: typeof rotary
   readonly sample: typeof sample
@@ -31,11 +34,13 @@ const defs: OpDefs = {
   add,
   attention,
   biasAdd,
+  countTokens,
   embedding,
   gatherRows,
   kvWrite,
   linear,
   mul,
+  processLogits,
   rmsNorm,
   rotary,
   sample,

@@ -1,9 +1,17 @@
-// config.json of a LlamaForCausalLM → our configuration, checked field by field. Reads the spellings of
-// transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
+// config.json of a Llama, Mistral or Qwen2 → our configuration, checked field by field: the three are the same blocks
+// with other biases and defaults. Reads the spellings of transformers 4 (rope_theta, rope_scaling) and 5
+// (rope_parameters).
 
-import { RuntimeFault } from '../../core/errors.ts'
-import { configFault, readCount, readFlag, readNumber, type JsonObject } from '../shared/configFields.ts'
-import { readRope, type RopeConfig } from './rope.ts'
+import {
+  configFault,
+  readCount,
+  readFlag,
+  readIndex,
+  readNumber,
+  unsupported,
+  type JsonObject,
+} from '../shared/configFields.ts'
+import { readRope, ropeMaxSeqLen, type RopeConfig } from './rope.ts'
 
 export interface LlamaConfig {
   readonly vocabSize: number
@@ -13,39 +21,92 @@ export interface LlamaConfig {
   readonly numHeads: number
   readonly numKvHeads: number
   readonly headDim: number
+  /** Longest sequence that the model serves exactly: at most its sliding window, if it has one. */
   readonly maxSeqLen: number
   readonly normEps: number
   readonly rope: RopeConfig
   readonly tieWordEmbeddings: boolean
-  readonly attentionBias: boolean
+  /** Biases of the query, key and value projections. */
+  readonly qkvBias: boolean
+  /** Bias of the attention's output projection. */
+  readonly outputBias: boolean
   readonly mlpBias: boolean
+}
+
+type Biases = Pick<LlamaConfig, 'qkvBias' | 'outputBias' | 'mlpBias'>
+
+/** What transformers assumes where config.json is silent. */
+interface Family {
+  readonly architecture: string
+  readonly maxPositions: number
+  /** undefined: as many as query heads. */
+  readonly numKvHeads: number | undefined
+  biases(json: JsonObject): Biases
+  /** Tokens that a token attends to, itself included, in the layers that see least. */
+  slidingWindow(json: JsonObject): number | undefined
+}
+
+/** By model_type. */
+const families: Readonly<Record<string, Family>> = {
+  llama: {
+    architecture: 'LlamaForCausalLM',
+    maxPositions: 2048,
+    numKvHeads: undefined,
+    biases(json) {
+      const attentionBias = readFlag(json, 'attention_bias')
+      return { qkvBias: attentionBias, outputBias: attentionBias, mlpBias: readFlag(json, 'mlp_bias') }
+    },
+    slidingWindow: () => undefined,
+  },
+  mistral: {
+    architecture: 'MistralForCausalLM',
+    maxPositions: 131_072,
+    numKvHeads: 8,
+    biases: () => ({ qkvBias: false, outputBias: false, mlpBias: false }),
+    slidingWindow: readWindow,
+  },
+  qwen2: {
+    architecture: 'Qwen2ForCausalLM',
+    maxPositions: 32_768,
+    numKvHeads: 32,
+    biases: () => ({ qkvBias: true, outputBias: false, mlpBias: false }),
+    slidingWindow(json) {
+      if (!readFlag(json, 'use_sliding_window') || !hasSlidingLayers(json)) return undefined
+      return readWindow(json)
+    },
+  },
+}
+
+/** Absent means 4096, null means none. */
+function readWindow(json: JsonObject): number | undefined {
+  return json['sliding_window'] === null ? undefined : readCount(json, 'sliding_window', 4096)
+}
+
+function hasSlidingLayers(json: JsonObject): boolean {
+  const layerTypes = json['layer_types'] ?? undefined
+  if (layerTypes === undefined)
+    return readIndex(json, 'max_window_layers', 28) < readCount(json, 'num_hidden_layers')
+  if (!Array.isArray(layerTypes)) throw configFault('layer_types', 'an array', layerTypes)
+  return layerTypes.includes('sliding_attention')
 }
 
 /** Throws model/unsupported for another architecture, model/config for a field that cannot be. */
 export function readLlamaConfig(json: JsonObject): LlamaConfig {
-  const architectures = json['architectures']
-  const isLlama = Array.isArray(architectures)
-    ? architectures.includes('LlamaForCausalLM')
-    : json['model_type'] === 'llama'
-  if (!isLlama) {
-    throw new RuntimeFault('model/unsupported', {
-      where: 'config.json architectures',
-      expected: 'LlamaForCausalLM',
-      got: JSON.stringify(architectures ?? json['model_type']),
-      fix: 'Use a checkpoint of a supported architecture.',
-    })
-  }
+  const family = familyOf(json)
+  refuseQuantised(json)
   if (json['hidden_act'] !== undefined && json['hidden_act'] !== 'silu') {
     throw configFault('hidden_act', '"silu"', json['hidden_act'])
   }
   const hiddenSize = readCount(json, 'hidden_size')
   const numHeads = readCount(json, 'num_attention_heads')
-  const numKvHeads = readCount(json, 'num_key_value_heads', numHeads)
+  const absentKvHeads = json['num_key_value_heads'] === undefined ? family.numKvHeads : undefined
+  const numKvHeads = readCount(json, 'num_key_value_heads', absentKvHeads ?? numHeads)
   if (numHeads % numKvHeads !== 0)
     throw configFault('num_key_value_heads', `a divisor of ${numHeads}`, numKvHeads)
   const headDim = readCount(json, 'head_dim', hiddenSize / numHeads)
   if (headDim % 2 !== 0) throw configFault('head_dim', 'an even number', headDim)
-  const maxSeqLen = readCount(json, 'max_position_embeddings', 2048)
+  const maxPositions = readCount(json, 'max_position_embeddings', family.maxPositions)
+  const rope = readRope(json, maxPositions)
   return {
     vocabSize: readCount(json, 'vocab_size'),
     hiddenSize,
@@ -54,11 +115,40 @@ export function readLlamaConfig(json: JsonObject): LlamaConfig {
     numHeads,
     numKvHeads,
     headDim,
-    maxSeqLen,
+    // Sequences no longer than the window see all of it, so full attention is the same there.
+    maxSeqLen: Math.min(ropeMaxSeqLen(rope, maxPositions), family.slidingWindow(json) ?? Infinity),
     normEps: readNumber(json, 'rms_norm_eps', 1e-6),
-    rope: readRope(json),
+    rope,
     tieWordEmbeddings: readFlag(json, 'tie_word_embeddings'),
-    attentionBias: readFlag(json, 'attention_bias'),
-    mlpBias: readFlag(json, 'mlp_bias'),
+    ...family.biases(json),
   }
+}
+
+function familyOf(json: JsonObject): Family {
+  const architectures = json['architectures']
+  const family = Object.entries(families).find(([modelType, { architecture }]) =>
+    Array.isArray(architectures) ? architectures.includes(architecture) : json['model_type'] === modelType,
+  )
+  if (family !== undefined) return family[1]
+  throw unsupported(
+    'architectures',
+    'LlamaForCausalLM, MistralForCausalLM or Qwen2ForCausalLM',
+    architectures ?? json['model_type'],
+    'Use a checkpoint of a supported architecture.',
+  )
+}
+
+function refuseQuantised(json: JsonObject): void {
+  const quantisation = json['quantization_config'] ?? undefined
+  if (quantisation === undefined) return
+  const method =
+    typeof quantisation === 'object' && 'quant_method' in quantisation
+      ? quantisation.quant_method
+      : quantisation
+  throw unsupported(
+    'quantization_config',
+    'weights in f32, f16 or bf16',
+    method,
+    'Use the checkpoint that was not quantised.',
+  )
 }

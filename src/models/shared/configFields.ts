@@ -15,13 +15,29 @@ export function configFault(field: string, expected: string, got: unknown): Runt
 }
 
 /** Sizes beyond this are mistakes or attacks: products of two still fit a safe integer. */
-const maxCount = 2 ** 26
+export const maxCount = 2 ** 26
+
+/** A model/unsupported fault: the checkpoint is sound, but nothing here runs it. */
+export function unsupported(field: string, expected: string, got: unknown, fix: string): RuntimeFault {
+  const where = `config.json ${field}`
+  return new RuntimeFault('model/unsupported', {
+    where,
+    expected,
+    got: JSON.stringify(got) ?? 'nothing',
+    fix,
+  })
+}
 
 /** An integer from 1 to `maxCount`. */
 export function readCount(json: JsonObject, field: string, fallback?: number): number {
   const value = json[field] ?? fallback
   if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxCount) return value
   throw configFault(field, `an integer from 1 to ${maxCount}`, value)
+}
+
+/** An integer from 0 to `maxCount`. */
+export function readIndex(json: JsonObject, field: string, fallback: number): number {
+  return json[field] === 0 ? 0 : readCount(json, field, fallback)
 }
 
 /** A positive finite number. */
@@ -31,9 +47,14 @@ export function readNumber(json: JsonObject, field: string, fallback?: number): 
   throw configFault(field, 'a positive number', value)
 }
 
-/** true or false; absent means false. */
-export function readFlag(json: JsonObject, field: string): boolean {
-  const value = json[field] ?? false
+/** A positive finite number, or undefined where the field is absent. */
+export function readOptionalNumber(json: JsonObject, field: string): number | undefined {
+  return (json[field] ?? undefined) === undefined ? undefined : readNumber(json, field)
+}
+
+/** true or false. */
+export function readFlag(json: JsonObject, field: string, fallback = false): boolean {
+  const value = json[field] ?? fallback
   if (typeof value === 'boolean') return value
   throw configFault(field, 'true or false', value)
 }

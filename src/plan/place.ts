@@ -1,0 +1,134 @@
+// Where the values of a plan lie: strides and offsets of tensors, then a buffer for each. Not here: kernels.
+
+import type { BufferId, ValueId } from '../core/brand.ts'
+import { invariant } from '../core/errors.ts'
+import { evalDim, numElements, type Dim, type DimEnv } from '../graph/dim.ts'
+import { valueOf, type Graph, type Value } from '../graph/graph.ts'
+import { printExpr } from '../graph/weightExpr.ts'
+import type { TensorView } from '../kernels/spec.ts'
+import { colourRanges, type LiveRange } from './memory.ts'
+import { tensorBytes, type PlanBuffer, type StepLayout, type TensorLocation } from './types.ts'
+
+/** Equal keys mean equal bytes on the device: plans share weights by it. */
+export function weightKey(value: Value): string {
+  invariant(value.source.kind === 'weight', `${value.name} is a weight`)
+  return `${value.dtype} ${printExpr(value.source.expr)}`
+}
+
+/** Strides and offsets of every value; a view shares its base's stride. Step inputs are seen from their own start. */
+export function viewValues(graph: Graph, maxima: DimEnv): TensorView[] {
+  const views = graph.values.map(({ dtype, shape }): TensorView => viewOf(dtype, shape, maxima))
+  for (const op of graph.ops) {
+    if (op.kind !== 'slice') continue
+    const base = views[op.inputs['x']!]!
+    const id = op.outputs['y']!
+    views[id] = { ...base, shape: views[id]!.shape, offset: base.offset + op.attrs.start }
+  }
+  return views
+}
+
+/** A tensor of its own memory. */
+export function viewOf(dtype: TensorView['dtype'], shape: readonly Dim[], maxima: DimEnv): TensorView {
+  // A vector has no rows to step between; zero keeps its kernels alike in plans of different maxima.
+  const rowStride = shape.length > 1 ? evalDim(shape.at(-1)!, maxima) : 0
+  return { dtype, shape, rowStride, offset: 0 }
+}
+
+/** A scratch tensor of one op, alive during its dispatches only. */
+export interface Scratch {
+  readonly opIndex: number
+  readonly view: TensorView
+}
+
+export interface PlacedValues {
+  readonly buffers: readonly PlanBuffer[]
+  /** By value id. */
+  readonly values: readonly TensorLocation[]
+  /** In the order given. */
+  readonly scratch: readonly TensorLocation[]
+}
+
+export function placeValues(
+  graph: Graph,
+  views: readonly TensorView[],
+  scratch: readonly Scratch[],
+  maxima: DimEnv,
+  step: StepLayout,
+): PlacedValues {
+  const buffers: PlanBuffer[] = []
+  const nextId = (): BufferId => buffers.length as BufferId
+  const bytesOf = ({ dtype, shape }: TensorView): number => tensorBytes(numElements(shape, maxima), dtype)
+  const bufferOf = new Map<ValueId, BufferId>()
+
+  const stepBuffer = nextId()
+  buffers.push({ id: stepBuffer, role: 'step', label: 'step', bytes: step.words * 4 })
+  for (const id of graph.inputs) bufferOf.set(id, stepBuffer)
+
+  const states = graph.states.map((state): BufferId => {
+    const id = nextId()
+    const elements = state.shape.reduce((product, dim) => product * dim, 1)
+    const bytes = tensorBytes(elements, state.dtype)
+    buffers.push({ id, role: 'state', label: state.name, bytes, state: state.id })
+    return id
+  })
+  for (const value of graph.values) {
+    if (value.state !== undefined) bufferOf.set(value.id, states[value.state]!)
+    if (value.source.kind !== 'weight') continue
+    const { expr } = value.source
+    const id = nextId()
+    const bytes = bytesOf(views[value.id]!)
+    buffers.push({
+      id,
+      role: 'weight',
+      label: value.name,
+      bytes,
+      key: weightKey(value),
+      expr,
+      dtype: value.dtype,
+    })
+    bufferOf.set(value.id, id)
+  }
+
+  const lives = scratchLives(graph)
+  const ranges = lives.map(({ id, ...life }): LiveRange => ({ ...life, bytes: bytesOf(views[id]!) }))
+  for (const { opIndex, view } of scratch)
+    ranges.push({ first: opIndex, last: opIndex, bytes: bytesOf(view) })
+  const { colours, sizes } = colourRanges(ranges)
+  const arena = sizes.map((bytes, slot): BufferId => {
+    const id = nextId()
+    buffers.push({ id, role: 'arena', label: `arena${slot}`, bytes, slot })
+    return id
+  })
+  lives.forEach(({ id }, index) => bufferOf.set(id, arena[colours[index]!]!))
+  for (const op of graph.ops) {
+    if (op.kind === 'slice') bufferOf.set(op.outputs['y']!, bufferOf.get(op.inputs['x']!)!)
+  }
+  return {
+    buffers,
+    values: views.map((view, index) => {
+      const buffer = bufferOf.get(index as ValueId)
+      invariant(buffer !== undefined, `value ${index} has a place`)
+      return { ...view, buffer }
+    }),
+    scratch: scratch.map(({ view }, index) => ({ ...view, buffer: arena[colours[lives.length + index]!]! })),
+  }
+}
+
+/** Values that need scratch memory, with their lives in op indices; a view keeps its base alive. */
+function scratchLives(graph: Graph): { id: ValueId; first: number; last: number }[] {
+  const base = new Map<ValueId, ValueId>()
+  const lives = new Map<ValueId, { first: number; last: number }>()
+  const touch = (id: ValueId, index: number): void => {
+    const life = lives.get(base.get(id) ?? id)
+    if (life !== undefined) life.last = Math.max(life.last, index)
+  }
+  graph.ops.forEach((op, index) => {
+    for (const id of Object.values(op.inputs)) touch(id, index)
+    for (const id of Object.values(op.outputs)) {
+      if (op.kind === 'slice') base.set(id, base.get(op.inputs['x']!) ?? op.inputs['x']!)
+      else if (valueOf(graph, id).state === undefined) lives.set(id, { first: index, last: index })
+    }
+  })
+  for (const id of Object.values(graph.outputs)) touch(id, graph.ops.length)
+  return [...lives].map(([id, life]) => ({ id, ...life }))
+}
