@@ -1,5 +1,24 @@
 // Computes y = act(x · wᵀ + bias) + residual, one Pack of y an invocation, one product at a time.
-// Layout: x [T, INNER], w [COLUMNS, INNER], bias [COLUMNS], residual and y [T, COLUMNS]. First rung of the ladder.
+// With GATED: y = act(x · w[:COLUMNS]ᵀ) · (x · w[COLUMNS:]ᵀ). First rung of the ladder.
+// Layout: x [T, INNER], w [COLUMNS (· 2), INNER], bias [COLUMNS (· 2)], residual and y [T, COLUMNS].
+
+#import linear_epilogue
+
+fn sum_of(t: u32, column: u32) -> f32 {
+  var sum = 0.0;
+  for (var k = 0u; k < loop_bound(INNER); k++) {
+    sum += load_x(x_offset + t * x_stride + k) * load_w(w_offset + column * w_stride + k);
+  }
+  return sum;
+}
+
+fn pack_of(t: u32, column: u32) -> Pack {
+#if SCALAR
+  return sum_of(t, column);
+#else
+  return Pack(sum_of(t, column), sum_of(t, column + 1u));
+#endif
+}
 
 @compute @workgroup_size(WG_X)
 fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
@@ -8,27 +27,9 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
   if (pack * PACK >= COLUMNS) {
     return;
   }
-  var result = Pack();
-  for (var lane = 0u; lane < PACK; lane++) {
-    let w_row = w_offset + (pack * PACK + lane) * w_stride;
-    var sum = 0.0;
-    for (var k = 0u; k < loop_bound(INNER); k++) {
-      sum += load_x(x_offset + t * x_stride + k) * load_w(w_row + k);
-    }
-#if SCALAR
-    result = sum;
+#if GATED
+  finish_gated(t, pack, pack_of(t, pack * PACK), pack_of(t, COLUMNS + pack * PACK));
 #else
-    result[lane] = sum;
+  finish(t, pack, pack_of(t, pack * PACK));
 #endif
-  }
-#if HAS_BIAS
-  result += load_bias(pack);
-#endif
-#if SILU
-  result = result / (1.0 + exp(-result));
-#endif
-#if HAS_RESIDUAL
-  result += load_residual(residual_offset + t * residual_stride + pack);
-#endif
-  store_y(y_offset + t * y_stride + pack, result);
 }

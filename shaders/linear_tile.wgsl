@@ -1,10 +1,12 @@
 // Computes y = act(x · wᵀ + bias) + residual, a tile of ROWS × 4 results an invocation, four products a load.
 // Layout as linear_naive, with INNER and COLUMNS multiples of four. Registers hold the tile: no barrier.
 
+#import linear_epilogue
+
 @compute @workgroup_size(WG_X)
-fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
-  let pack = gid.x;
-  let first = gid.y * ROWS;
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let pack = wid.x * WG_X + lane;
+  let first = wid.y * ROWS;
   if (pack >= COLUMNS / 4u) {
     return;
   }
@@ -15,14 +17,27 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
   let w2 = w1 + w_stride;
   let w3 = w2 + w_stride;
   var sums: array<Pack, ROWS>;
+#if GATED
+  let up = COLUMNS * w_stride;
+  var up_sums: array<Pack, ROWS>;
+#endif
   for (var k = 0u; k < loop_bound(INNER / 4u); k++) {
     let a = load_w(w0 + k);
     let b = load_w(w1 + k);
     let c = load_w(w2 + k);
     let d = load_w(w3 + k);
+#if GATED
+    let e = load_w(w0 + up + k);
+    let f = load_w(w1 + up + k);
+    let g = load_w(w2 + up + k);
+    let h = load_w(w3 + up + k);
+#endif
     for (var r = 0u; r < ROWS; r++) {
       let x = load_x(x_offset + min(first + r, last) * x_stride + k);
       sums[r] += Pack(dot(x, a), dot(x, b), dot(x, c), dot(x, d));
+#if GATED
+      up_sums[r] += Pack(dot(x, e), dot(x, f), dot(x, g), dot(x, h));
+#endif
     }
   }
   for (var r = 0u; r < ROWS; r++) {
@@ -30,16 +45,10 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
     if (t > last) {
       return;
     }
-    var result = sums[r];
-#if HAS_BIAS
-    result += load_bias(pack);
+#if GATED
+    finish_gated(t, pack, sums[r], up_sums[r]);
+#else
+    finish(t, pack, sums[r]);
 #endif
-#if SILU
-    result = result / (1.0 + exp(-result));
-#endif
-#if HAS_RESIDUAL
-    result += load_residual(residual_offset + t * residual_stride + pack);
-#endif
-    store_y(y_offset + t * y_stride + pack, result);
   }
 }

@@ -37,6 +37,7 @@ const deps: CliDeps = {
   createEngine: async (options) => (await import('./node.ts')).createEngine(options),
   openModel: async (model) => (await import('./node.ts')).openModel(model),
   probeAdapter,
+  openBenchDevice: async (adapter) => (await import('./cli/benchDevice.ts')).openBenchDevice(adapter),
   runChild: (...args) => runChild(script, ...args),
   onInterrupt(listener) {
     process.on('SIGINT', listener)

@@ -1,20 +1,21 @@
 // The library in Node: the public API over Dawn or the reference device, with models from directories.
 
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createEngineOn, openModelStore, type LoadedModel } from './api/model.ts'
+import { createEngineOn, openGgufModel, openModelStore, type LoadedModel } from './api/model.ts'
 import type { Engine, EngineOptions } from './api/types.ts'
+import { RuntimeFault, type FaultCode } from './core/errors.ts'
 import { openDawnDevice } from './device/dawn/dawn.ts'
 import { createReferenceDevice } from './device/reference/reference.ts'
 import { directoryStore } from './node/directoryStore.ts'
 
 export type * from './api/types.ts'
 export type { LoadedModel } from './api/model.ts'
-export { RuntimeFault, type FaultCode } from './core/errors.ts'
+export { RuntimeFault, type FaultCode }
 
 export interface NodeEngineOptions extends EngineOptions {
-  /** A directory, or the name of an embedded model such as `tiny-llama`. */
+  /** A directory, a .gguf file, or the name of an embedded model such as `tiny-llama`. */
   model: string
   /** `reference` computes in f64 on the CPU: exact and slow. Default webgpu. */
   device?: 'webgpu' | 'reference'
@@ -24,6 +25,16 @@ export interface NodeEngineOptions extends EngineOptions {
 
 /** Opens a model's configuration, weights and tokenizer, without a device. */
 export async function openModel(model: string): Promise<LoadedModel> {
+  if (model.endsWith('.gguf')) {
+    const source = await directoryStore(dirname(model)).open(basename(model))
+    if (source !== undefined) return openGgufModel(source)
+    throw new RuntimeFault('weights/missing', {
+      where: model,
+      expected: 'a GGUF file',
+      got: 'no such file',
+      fix: 'Check the path.',
+    })
+  }
   // Not `new URL(…, import.meta.url)`: bundlers take that for an asset.
   const embedded = join(dirname(fileURLToPath(import.meta.url)), '../public/models', model)
   const isName = /^[\w.-]+$/.test(model) && !existsSync(model)

@@ -65,6 +65,8 @@ function judge(path: string, rank: number, specifier: string): string | undefine
       : undefined
   }
   if (target.startsWith('shaders/')) {
+    // Roof probes measure the adapter, so they are no kernels of any op.
+    if (target.startsWith('shaders/bench/') && path.startsWith('src/bench/')) return undefined
     return path.startsWith('src/kernels/') ? undefined : 'shaders are for src/kernels'
   }
   if (!target.startsWith('src/')) return rank === entryRank ? undefined : 'outside src'

@@ -3,6 +3,8 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import type { SamplingParams } from '../engine/llm/sequence.ts'
+import { maxBiases } from '../graph/ops/logits.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { createStopFilter, type StopFilter } from './stopStrings.ts'
 import type { FinishReason, SamplingOptions, Timings, Usage } from './types.ts'
@@ -34,7 +36,7 @@ export async function* generatePieces(
       promptTokens,
       maxNewTokens: checkMaxTokens(options.max_tokens),
       stopTokenIds: new Set(tokenizer?.eosTokenIds ?? []),
-      sampling: { temperature: checkTemperature(options.temperature), seed: seedWords(options.seed) },
+      sampling: samplingParams(options, engine.config.vocabSize),
     },
     options.signal,
   )
@@ -106,9 +108,56 @@ function checkMaxTokens(value: number | undefined): number {
   throw inputFault('max_tokens', 'an integer of at least 1', value)
 }
 
-function checkTemperature(value: number = defaultTemperature): number {
-  if (Number.isFinite(value) && value >= 0) return value
-  throw inputFault('temperature', 'a number of at least 0', value)
+/** What a request says about sampling. Throws engine/input for what is out of range. */
+function samplingParams(options: SamplingOptions, vocabSize: number): SamplingParams {
+  return {
+    temperature: checkRange('temperature', options.temperature ?? defaultTemperature, 0, Infinity),
+    seed: seedWords(options.seed),
+    topK: checkTopK(options.top_k),
+    topP: checkRange('top_p', options.top_p, 0, 1),
+    minP: checkRange('min_p', options.min_p, 0, 1),
+    repetitionPenalty: checkRepetitionPenalty(options.repetition_penalty),
+    presencePenalty: checkRange('presence_penalty', options.presence_penalty, -2, 2),
+    frequencyPenalty: checkRange('frequency_penalty', options.frequency_penalty, -2, 2),
+    logitBias: checkLogitBias(options.logit_bias, vocabSize),
+  }
+}
+
+function checkRange<T extends number | undefined>(where: string, value: T, least: number, most: number): T {
+  if (value === undefined || (Number.isFinite(value) && value >= least && value <= most)) return value
+  const expected = most === Infinity ? `a number of at least ${least}` : `a number from ${least} to ${most}`
+  throw inputFault(where, expected, value)
+}
+
+function checkTopK(value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value
+  throw inputFault('top_k', 'an integer of at least 0', value)
+}
+
+function checkRepetitionPenalty(value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isFinite(value) && value > 0)) return value
+  throw inputFault('repetition_penalty', 'a number above 0', value)
+}
+
+function checkLogitBias(
+  bias: SamplingOptions['logit_bias'],
+  vocabSize: number,
+): ReadonlyMap<number, number> | undefined {
+  if (bias === undefined) return undefined
+  const entries = Object.entries(bias)
+  if (entries.length === 0) return undefined
+  if (entries.length > maxBiases)
+    throw inputFault('logit_bias', `at most ${maxBiases} tokens`, entries.length)
+  return new Map(
+    entries.map(([key, value]): [number, number] => {
+      const id = Number(key)
+      // Written as an integer is: '7' and not '07', which would name one token twice.
+      if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize)
+        throw inputFault('logit_bias', `token ids from 0 to ${vocabSize - 1}`, key)
+      checkRange(`logit_bias of token ${key}`, value, -100, 100)
+      return [id, value]
+    }),
+  )
 }
 
 /** Both halves of a seed; a random one if none was given. */

@@ -6,10 +6,13 @@ import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
 import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
-import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
+import { createTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
+import { ggufConfig } from '../weights/gguf/config.ts'
+import { openGguf } from '../weights/gguf/gguf.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
-import { readJsonObject, type FileStore } from '../core/files.ts'
+import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
 import type { Engine, EngineOptions } from './types.ts'
 
@@ -41,6 +44,27 @@ export async function openModelStore(store: FileStore): Promise<LoadedModel> {
   const checkpoint = await openCheckpoint(store)
   const tokenizer = await loadTokenizer(store)
   return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
+}
+
+/** A model in one GGUF file: weights, configuration and tokenizer. Closes the source when it cannot be used. */
+export async function openGgufModel(source: ByteSource): Promise<LoadedModel> {
+  const gguf = await openGguf(source)
+  const { checkpoint } = gguf
+  try {
+    const json = ggufConfig(gguf)
+    const files = ggufTokenizerFiles(source.name, gguf.metadata)
+    return {
+      name: source.name,
+      json,
+      config: readLlamaConfig(json),
+      checkpoint,
+      tokenizer: files === undefined ? undefined : createTokenizer(files),
+      close: () => checkpoint.close(),
+    }
+  } catch (error) {
+    await checkpoint.close()
+    throw error
+  }
 }
 
 /** Longest sequence unless asked otherwise: long contexts cost memory that few need. */

@@ -11,6 +11,20 @@ export type FinishReason = 'stop' | 'length' | 'cancelled'
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.7. */
   temperature?: number
+  /** Draw among this many of the likeliest tokens. 0, the default, is all. */
+  top_k?: number
+  /** Draw among the fewest tokens whose probabilities reach this sum, 0 to 1. Default 1: all. */
+  top_p?: number
+  /** Draw among tokens with at least this share of the largest probability, 0 to 1. Default 0: all. */
+  min_p?: number
+  /** Above 1, makes tokens of prompt and answer less likely to come again, as in transformers. Default 1. */
+  repetition_penalty?: number
+  /** −2 to 2: taken from the logit of every token that the answer has. Default 0. */
+  presence_penalty?: number
+  /** −2 to 2: as presence_penalty, times how often the answer has the token. Default 0. */
+  frequency_penalty?: number
+  /** −100 to 100 by token id: added to its logit. At most 64 tokens. */
+  logit_bias?: Readonly<Record<string | number, number>>
   /** Same seed, same text. Default: random. */
   seed?: number
   /** Most tokens to generate. Default: what the context leaves. */

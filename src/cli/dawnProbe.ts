@@ -12,6 +12,7 @@ export async function probeAdapter(): Promise<AdapterProbe | undefined> {
     limits: numbersOf(limits),
     languageFeatures: languageFeatures(),
     capabilities: {
+      subgroups: info.features.includes('subgroups'),
       nativeF16: info.features.includes('shader-f16'),
       maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,

@@ -3,7 +3,7 @@
 
 import type { LoadedModel } from '../api/model.ts'
 import type { Engine, EngineOptions } from '../api/types.ts'
-import type { AdapterInfo } from '../device/device.ts'
+import type { AdapterInfo, Device } from '../device/device.ts'
 import type { Capabilities } from '../plan/types.ts'
 
 export type { LoadedModel }
@@ -16,6 +16,16 @@ export interface CreateEngineOptions extends EngineOptions {
   device?: DeviceName
   /** Part of an adapter's name. */
   adapter?: string
+}
+
+/** What benchmarks run on. */
+export interface BenchDevice {
+  readonly device: Device
+  /** The same device below our interface, for probes that need no plan. */
+  readonly gpu: GPUDevice
+  readonly hostMemoryBytes: number
+  /** Of the last minute: other work on the machine makes every figure worse. */
+  readonly loadAverage: () => number
 }
 
 /** An adapter that Dawn offers, before a device is made of it. */
@@ -61,6 +71,8 @@ export interface CliDeps {
   readonly openModel: (model: string) => Promise<LoadedModel>
   /** The adapter that Dawn picks; undefined if it accepts none. */
   readonly probeAdapter: () => Promise<AdapterProbe | undefined>
+  /** A device for measuring; throws device/adapter. */
+  readonly openBenchDevice: (adapter: string | undefined) => Promise<BenchDevice>
   /** Runs this program in another process, with `env` added to the environment. */
   readonly runChild: (
     args: readonly string[],

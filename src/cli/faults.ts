@@ -18,15 +18,17 @@ export function fromCommander(
   argv: readonly string[],
 ): RuntimeFault | undefined {
   if (error.exitCode === 0) return undefined
-  const names = program.commands.map((command) => command.name())
-  const command = argv.find((argument) => names.includes(argument))
-  const where = command === undefined ? 'tabhopper' : `tabhopper ${command}`
+  const path = commandPath(program, argv)
+  const names = path.at(-1)!.commands.map((command) => command.name())
+  const where = path.map((command) => command.name()).join(' ')
   const [quoted = ''] = /'[^']*'/.exec(error.message) ?? []
   const suggestion = /\((Did you mean [^)]+)\)/.exec(error.message)
   const fix = suggestion?.[1] ?? `Run \`${where} --help\`.`
   switch (error.code) {
     case 'commander.unknownCommand':
       return usageFault(where, `one of ${names.join(', ')}`, quoted, fix)
+    case 'commander.help':
+      return usageFault(where, `one of ${names.join(', ')}`, 'none', fix)
     case 'commander.unknownOption':
       return usageFault(where, 'a known option', quoted, fix)
     case 'commander.optionMissingArgument':
@@ -38,6 +40,16 @@ export function fromCommander(
     default:
       return usageFault(where, 'a valid command line', error.message.replace(/^error: /, ''), fix)
   }
+}
+
+/** The program, and the commands and subcommands that the arguments name. */
+function commandPath(program: Command, argv: readonly string[]): Command[] {
+  const path = [program]
+  for (const argument of argv) {
+    const next = path.at(-1)!.commands.find((command) => command.name() === argument)
+    if (next !== undefined) path.push(next)
+  }
+  return path
 }
 
 /** The message of a fault as it is; anything else is a bug of ours and says so on one line. */

@@ -1,7 +1,7 @@
 // Flags that several commands share, and the parsers that check their values. A bad value is a cli/usage fault.
 
 import { Option, type Command } from 'commander'
-import type { FloatDType } from '../api/types.ts'
+import type { FloatDType, SamplingOptions } from '../api/types.ts'
 import type { CreateEngineOptions, DeviceName } from './deps.ts'
 import { usageFault } from './faults.ts'
 
@@ -19,6 +19,10 @@ export interface SamplingFlags {
   readonly maxTokens?: number
   readonly temperature?: number
   readonly seed?: number
+  readonly topK?: number
+  readonly topP?: number
+  readonly minP?: number
+  readonly repetitionPenalty?: number
 }
 
 /** A commander parser of one flag. */
@@ -41,6 +45,15 @@ export function nonNegative(flag: string): Parser<number> {
     const value = /^\d*\.?\d+$|^\d+\.$/.test(text) ? Number(text) : NaN
     if (Number.isFinite(value)) return value
     throw usageFault(flag, 'a number of at least 0', shown(text), 'Give such a number; 0 is greedy.')
+  }
+}
+
+/** A number from `min` to `max`. */
+export function between(flag: string, min: number, max: number): Parser<number> {
+  return (text) => {
+    const value = /^-?\d*\.?\d+$/.test(text) ? Number(text) : NaN
+    if (value >= min && value <= max) return value
+    throw usageFault(flag, `a number from ${min} to ${max}`, shown(text), 'Give such a number.')
   }
 }
 
@@ -125,6 +138,24 @@ export function addSamplingOptions(command: Command, temperature: number): Comma
         .argParser(integer('--seed', 0))
         .default(undefined, 'random'),
     )
+    .addOption(
+      new Option('--top-k <n>', 'draw among the n likeliest tokens').argParser(integer('--top-k', 1)),
+    )
+    .addOption(
+      new Option('--top-p <p>', 'draw among the likeliest tokens that together have probability p').argParser(
+        between('--top-p', 0, 1),
+      ),
+    )
+    .addOption(
+      new Option('--min-p <p>', 'draw among tokens at least p times as likely as the likeliest').argParser(
+        between('--min-p', 0, 1),
+      ),
+    )
+    .addOption(
+      new Option('--repetition-penalty <r>', 'above 1: less of what was said before').argParser(
+        between('--repetition-penalty', 0.01, 10),
+      ),
+    )
 }
 
 /** The reference device computes in f64, so rounding its weights to f16 must be asked for. */
@@ -144,16 +175,16 @@ export function engineOptions(flags: ModelFlags): CreateEngineOptions {
   }
 }
 
-/** As the requests of the engine spell them. */
-export function samplingOptions(flags: SamplingFlags): {
-  max_tokens?: number
-  temperature?: number
-  seed?: number
-} {
-  const { maxTokens, temperature, seed } = flags
-  return {
-    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(seed === undefined ? {} : { seed }),
+/** As the requests of the engine spell them; flags that were not given are left out. */
+export function samplingOptions(flags: SamplingFlags): SamplingOptions {
+  const options = {
+    max_tokens: flags.maxTokens,
+    temperature: flags.temperature,
+    seed: flags.seed,
+    top_k: flags.topK,
+    top_p: flags.topP,
+    min_p: flags.minP,
+    repetition_penalty: flags.repetitionPenalty,
   }
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

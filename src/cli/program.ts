@@ -2,6 +2,7 @@
 // Not here: the process itself (src/cli.ts).
 
 import { Command, CommanderError } from 'commander'
+import { addBench } from './bench.ts'
 import { addChat } from './chat.ts'
 import type { CliDeps, CommandContext, Runner } from './deps.ts'
 import { addDoctor } from './doctor/doctor.ts'
@@ -57,7 +58,7 @@ Examples:
 
 Help on a command: tabhopper <command> --help`,
     )
-  for (const add of [addChat, addGenerate, addLogits, addInspect, addDoctor]) add(program, run)
+  for (const add of [addChat, addGenerate, addLogits, addInspect, addDoctor, addBench]) add(program, run)
   return program
 }
 

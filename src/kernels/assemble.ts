@@ -104,7 +104,8 @@ function writePrelude(
   })
   const usesNative = capabilities.nativeF16 && tensors.some(({ tensor }) => tensor.dtype === 'f16')
   const [x, y, z] = config.workgroupSize
-  const lines = usesNative ? ['enable f16;'] : []
+  const lines = (config.enables ?? []).map((name) => `enable ${name};`)
+  if (usesNative) lines.push('enable f16;')
   lines.push(
     `alias Pack = ${vectorType('f32', config.packWidth)};`,
     `const PACK: u32 = ${config.packWidth}u;`,

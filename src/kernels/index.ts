@@ -2,13 +2,17 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import type { OpKind } from '../graph/ops/index.ts'
+import { attentionSpec, rotaryKvWriteSpec } from './attention.ts'
 import { elementwiseSpecs } from './elementwise.ts'
 import { linearSpec } from './linear.ts'
-import { attentionSpec, rmsNormSpec, sampleSpec } from './reduce.ts'
+import { rmsNormSpec } from './reduce.ts'
+import { sampleSpecs } from './sample.ts'
 import type { KernelCapabilities, KernelProblem, KernelSet, KernelSpec, KernelVariant } from './spec.ts'
 
 const specs: Partial<Record<OpKind, KernelSpec>> = Object.fromEntries(
-  [...elementwiseSpecs, linearSpec, rmsNormSpec, attentionSpec, sampleSpec].map((spec) => [spec.op, spec]),
+  [...elementwiseSpecs, linearSpec, rmsNormSpec, attentionSpec, rotaryKvWriteSpec, ...sampleSpecs].map(
+    (spec) => [spec.op, spec],
+  ),
 )
 
 export const wgslKernels: KernelSet = { target: 'wgsl', specs, select: selectVariant }

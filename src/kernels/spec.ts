@@ -25,6 +25,7 @@ export interface KernelProblem {
 
 /** What kernels may use: a summary of adapter features and limits. */
 export interface KernelCapabilities {
+  readonly subgroups: boolean
   /** `shader-f16` is there: f16 tensors are bound as such instead of packed in u32. */
   readonly nativeF16: boolean
   readonly maxInvocationsPerWorkgroup: number
@@ -59,6 +60,8 @@ export interface KernelConfig {
   readonly constants: KernelConstants
   /** Width of the `Pack` alias that the shader computes in. */
   readonly packWidth: 1 | 2 | 4
+  /** WGSL extensions that the shader enables. */
+  readonly enables?: readonly 'subgroups'[]
   readonly workgroupSize: readonly [number, number, number]
   /** Workgroups in x, y, z. */
   readonly grid: readonly [Dim, Dim, Dim]

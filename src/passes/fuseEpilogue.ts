@@ -37,7 +37,7 @@ function foldOne(editor: GraphEditor, linear: Linear): boolean {
 
 function combine(editor: GraphEditor, linear: Linear, follower: Op, output: ValueId): Op | undefined {
   const { bias, residual } = linear.inputs
-  if (residual !== undefined) return undefined
+  if (residual !== undefined || linear.attrs.gated === true) return undefined
   const origin = linear.origin
   switch (follower.kind) {
     case 'biasAdd':

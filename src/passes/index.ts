@@ -3,19 +3,30 @@
 import type { Graph } from '../graph/graph.ts'
 import { verifyGraph } from '../graph/verify.ts'
 import { fuseEpilogue } from './fuseEpilogue.ts'
+import { fuseGate } from './fuseGate.ts'
 import { fuseGatedActivation } from './fuseGatedActivation.ts'
+import { fuseRotaryKvWrite } from './fuseRotaryKvWrite.ts'
 import { mergeLinears } from './mergeLinears.ts'
 import type { Pass } from './pass.ts'
 import { removeDead } from './removeDead.ts'
 
 export type { Pass } from './pass.ts'
-export { fuseEpilogue, fuseGatedActivation, mergeLinears, removeDead }
+export { fuseEpilogue, fuseGate, fuseGatedActivation, fuseRotaryKvWrite, mergeLinears, removeDead }
 
 /**
- * For inference. Order matters twice: the gated activation is taken before fuseEpilogue could put its silu into the
- * gate projection alone, and biases are folded before mergeLinears stacks them with their weights.
+ * For inference. Order matters: the gated activation is taken before fuseEpilogue could put its silu into the gate
+ * projection alone, biases are folded before mergeLinears stacks them with their weights, and the last two fusions
+ * work on what mergeLinears merged, once dead readers of it are gone.
  */
-export const inferencePasses: readonly Pass[] = [fuseGatedActivation, fuseEpilogue, mergeLinears, removeDead]
+export const inferencePasses: readonly Pass[] = [
+  fuseGatedActivation,
+  fuseEpilogue,
+  mergeLinears,
+  removeDead,
+  fuseGate,
+  fuseRotaryKvWrite,
+  removeDead,
+]
 
 /** Runs passes in order; `verify` checks the graph before and after each. */
 export function runPasses(graph: Graph, passes: readonly Pass[], verify = false): Graph {

@@ -36,7 +36,7 @@ function weightExpr(editor: GraphEditor, id: ValueId): WeightExpr | undefined {
 /** Linears with equal keys can be merged; undefined if this one cannot be merged at all. */
 function mergeKey(editor: GraphEditor, op: Linear): string | undefined {
   const { x, w, bias, residual } = op.inputs
-  if (residual !== undefined || op.attrs.activation !== 'none') return undefined
+  if (residual !== undefined || op.attrs.activation !== 'none' || op.attrs.gated === true) return undefined
   // A view cannot be read back.
   if (editor.isOutput(op.outputs['y']!)) return undefined
   if (weightExpr(editor, w!) === undefined) return undefined

@@ -42,8 +42,8 @@ export interface Scratch {
 
 export interface PlacedValues {
   readonly buffers: readonly PlanBuffer[]
-  /** By value id. */
-  readonly values: readonly TensorLocation[]
+  /** By value id; none for values that no op of the graph makes. */
+  readonly values: readonly (TensorLocation | undefined)[]
   /** In the order given. */
   readonly scratch: readonly TensorLocation[]
 }
@@ -107,8 +107,7 @@ export function placeValues(
     buffers,
     values: views.map((view, index) => {
       const buffer = bufferOf.get(index as ValueId)
-      invariant(buffer !== undefined, `value ${index} has a place`)
-      return { ...view, buffer }
+      return buffer === undefined ? undefined : { ...view, buffer }
     }),
     scratch: scratch.map(({ view }, index) => ({ ...view, buffer: arena[colours[lives.length + index]!]! })),
   }

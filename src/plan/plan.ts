@@ -1,12 +1,13 @@
 // Graph → Plan: chooses a kernel for every op, places every value in a buffer, and lists the dispatches.
 
+import type { ValueId } from '../core/brand.ts'
 import { RuntimeFault, invariant } from '../core/errors.ts'
 import { evalDim, type DimEnv } from '../graph/dim.ts'
 import type { Graph, Op } from '../graph/graph.ts'
 import { opDef } from '../graph/ops/index.ts'
 import { assembleShader } from '../kernels/assemble.ts'
 import type { KernelConfig, KernelProblem, KernelSet, KernelVariant, TensorView } from '../kernels/spec.ts'
-import { placeValues, viewOf, viewValues, type Scratch } from './place.ts'
+import { placeValues, viewOf, viewValues, type PlacedValues, type Scratch } from './place.ts'
 import { layoutStep } from './step.ts'
 import type {
   BoundBuffer,
@@ -47,7 +48,7 @@ export function makePlan(graph: Graph, options: PlanOptions): Plan {
     const { op } = choice.problem
     const places: Record<string, TensorLocation> = {}
     for (const [name, id] of Object.entries({ ...op.inputs, ...op.outputs }))
-      places[name] = placed.values[id]!
+      places[name] = placeOf(placed, id)
     for (const [name, index] of Object.entries(choice.scratch)) places[name] = placed.scratch[index]!
     const bind = (config: KernelConfig): BoundBuffer[] =>
       config.bindings.map(({ tensor, access }) =>
@@ -56,9 +57,15 @@ export function makePlan(graph: Graph, options: PlanOptions): Plan {
     return dispatchesOf(choice, bind, options)
   })
   const outputs = Object.fromEntries(
-    Object.entries(graph.outputs).map(([name, id]) => [name, placed.values[id]!]),
+    Object.entries(graph.outputs).map(([name, id]) => [name, placeOf(placed, id)]),
   )
   return { graph, maxima, buffers: placed.buffers, dispatches, step, outputs }
+}
+
+function placeOf({ values }: PlacedValues, id: ValueId): TensorLocation {
+  const place = values[id]
+  invariant(place !== undefined, `value ${id} has a place`)
+  return place
 }
 
 /** Selects the variant and appends what scratch it wants. */

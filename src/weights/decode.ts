@@ -21,7 +21,8 @@ export function decodeF32(dtype: SourceDType, bytes: Uint8Array): Float32Array {
     })
   }
   // Typed arrays must start at a multiple of their element size; a slice of a file need not.
-  const aligned = bytes.byteOffset % elementBytes === 0 ? bytes : bytes.slice()
+  // (A Buffer's own slice() would be a view.)
+  const aligned = bytes.byteOffset % elementBytes === 0 ? bytes : Uint8Array.from(bytes)
   const { buffer, byteOffset } = aligned
   switch (dtype) {
     case 'f32':

@@ -1,5 +1,5 @@
-// Whole Llama models against PyTorch: logits and greedy tokens of four random configurations, on the f64 reference
-// and on WGSL, in f32 and f16, in any chunking and any block order.
+// Whole models of the Llama family against PyTorch: logits and greedy tokens of ten random configurations, on the f64
+// reference and on WGSL, in f32 and f16, in any chunking and any block order.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngineOn, openModelStore } from '../../src/api/model.ts'
@@ -10,7 +10,7 @@ import type { Engine } from '../../src/api/types.ts'
 import { directoryStore } from '../../src/node/directoryStore.ts'
 import { fixturesDir } from '../helpers/dirs.ts'
 import { expectClose } from '../helpers/close.ts'
-import { flatten, llamaGoldens, readGolden } from '../helpers/golden.ts'
+import { flatten, llamaGoldens, readGolden, type GoldenPrompt } from '../helpers/golden.ts'
 import { testDevice } from '../helpers/devices.ts'
 
 const limits = { f32: 1e-5, f16: 5e-3 } as const
@@ -19,10 +19,43 @@ async function load(
   dir: string,
   dtype: 'f32' | 'f16',
   device: 'reference' | 'packed' | 'native',
+  maxSeqLen = 64,
 ): Promise<Engine> {
   const model = await openModelStore(directoryStore(dir))
   const target = device === 'reference' ? createReferenceDevice() : await openDawnDevice({ half: device })
-  return createEngineOn(target, model, { dtype, maxSeqLen: 64, maxNumSeqs: 4, maxNumBatchedTokens: 16 })
+  const maxNumBatchedTokens = maxSeqLen === 64 ? 16 : 96
+  return createEngineOn(target, model, { dtype, maxSeqLen, maxNumSeqs: 4, maxNumBatchedTokens })
+}
+
+/** Long prompts need longer tables and several blocks of a block table; short ones are faster without. */
+function maxSeqLenOf({ tokens, maxSeqLen = tokens.length > 33 ? 768 : 64 }: GoldenPrompt): number {
+  return maxSeqLen
+}
+
+/** Calls `check` with every prompt and an engine for its length. */
+async function forEachPrompt(
+  dir: string,
+  prompts: readonly GoldenPrompt[],
+  [dtype, device]: readonly ['f32' | 'f16', 'reference' | 'packed' | 'native'],
+  check: (engine: Engine, prompt: GoldenPrompt) => Promise<void>,
+): Promise<void> {
+  for (const maxSeqLen of new Set(prompts.map(maxSeqLenOf))) {
+    await using engine = await load(dir, dtype, device, maxSeqLen)
+    for (const prompt of prompts) if (maxSeqLenOf(prompt) === maxSeqLen) await check(engine, prompt)
+  }
+}
+
+/** Of the last rows of `logits`, as many as `expected` holds. */
+function expectLogits(
+  logits: readonly (Float32Array | Float64Array)[],
+  expected: Float32Array | Float64Array,
+  { name, tokens }: GoldenPrompt,
+  limit: number,
+): void {
+  expect(logits).toHaveLength(tokens.length)
+  const numRows = expected.length / logits[0]!.length
+  expect(numRows, `rows of ${name}`).toBeGreaterThanOrEqual(Math.min(tokens.length, 8))
+  expectClose(flatten(logits.slice(-numRows)), expected, limit, name)
 }
 
 async function greedy(engine: Engine, prompt: readonly number[], length: number): Promise<number[]> {
@@ -33,11 +66,11 @@ async function greedy(engine: Engine, prompt: readonly number[], length: number)
 describe.each(llamaGoldens)('%s', (name) => {
   test('the reference device gives the f64 logits of PyTorch and the same greedy tokens', async () => {
     const golden = await readGolden(name)
+    await forEachPrompt(golden.dir, golden.prompts, ['f32', 'reference'], async (engine, prompt) => {
+      const { logits } = await engine.logits(prompt.tokens)
+      expectLogits(logits, await golden.array(`${prompt.name}.logits.f64`), prompt, 1e-10)
+    })
     await using engine = await load(golden.dir, 'f32', 'reference')
-    for (const { name: prompt, tokens } of golden.prompts) {
-      const { logits } = await engine.logits(tokens)
-      expectClose(flatten(logits), await golden.array(`${prompt}.logits.f64`), 1e-10, prompt)
-    }
     const { tokens, greedy: expected } = golden.prompts[1]!
     expect(await greedy(engine, tokens, expected.length)).toEqual(expected)
   })
@@ -48,15 +81,20 @@ describe.each(llamaGoldens)('%s', (name) => {
     ['f16', 'native'],
   ] as const)('WGSL in %s (%s halves) is close to PyTorch', async (dtype, half) => {
     const golden = await readGolden(name)
-    await using engine = await load(golden.dir, dtype, half)
-    for (const { name: prompt, tokens, greedy: expected } of golden.prompts) {
-      const { logits } = await engine.logits(tokens)
-      expectClose(flatten(logits), await golden.array(`${prompt}.logits.f32`), limits[dtype], prompt)
+    await forEachPrompt(golden.dir, golden.prompts, [dtype, half], async (engine, prompt) => {
+      const { logits } = await engine.logits(prompt.tokens)
+      expectLogits(logits, await golden.array(`${prompt.name}.logits.f32`), prompt, limits[dtype])
       // f16 may part where two logits are close; these goldens keep their distance for the first tokens.
-      const length = dtype === 'f32' ? expected.length : 4
-      expect(await greedy(engine, tokens, length)).toEqual(expected.slice(0, length))
-    }
+      const length = dtype === 'f32' ? prompt.greedy.length : Math.min(prompt.greedy.length, 4)
+      expect(await greedy(engine, prompt.tokens, length)).toEqual(prompt.greedy.slice(0, length))
+    })
   })
+})
+
+test('the longest prompts have 33, 130 and 700 tokens', async () => {
+  const goldens = await Promise.all(llamaGoldens.map(readGolden))
+  const longest = goldens.map(({ prompts }) => prompts.at(-1)!.tokens.length)
+  expect(new Set(longest)).toEqual(new Set([33, 130, 700]))
 })
 
 test('a sharded checkpoint gives the same logits as a single file', async () => {

@@ -1,6 +1,7 @@
 // Every kernel that the default selection picks, against the f64 reference under the op's accuracy class.
 
 import { describe, expect, test } from 'vitest'
+import type { Device } from '../../src/device/device.ts'
 import { createReferenceDevice } from '../../src/device/reference/reference.ts'
 import { tolerance } from '../../src/graph/opDef.ts'
 import { opDef, opKinds } from '../../src/graph/ops/index.ts'
@@ -13,37 +14,38 @@ import { runGraph } from '../helpers/runGraph.ts'
 
 const cases = opCases()
 
-async function compare(opCase: OpCase, half: 'packed' | 'native', kernels: KernelSet): Promise<void> {
-  const device = await testDevice(half)
+/** Compares every output of a case; the caches too, where it writes them. */
+async function compare(opCase: OpCase, device: Device, kernels: KernelSet): Promise<void> {
   const { graph, dims, maxima, values, kind, dtype, length } = opCase
-  const expected = await runGraph(createReferenceDevice(), graph, { dims, values, outputs: ['y'] })
-  const actual = await runGraph(device, graph, { dims, maxima, values, kernels, outputs: ['y'] })
-  // Inputs of f16 cases are f16 numbers, so only the op's own rounding and that of its operands' producers count.
-  expectClose(
-    actual['y']!.data,
-    expected['y']!.data,
-    tolerance(opDef(kind).accuracy, dtype, length),
-    opCase.name,
-  )
+  const expected = await runGraph(createReferenceDevice(), graph, { dims, values })
+  const actual = await runGraph(device, graph, { dims, maxima, values, kernels })
+  for (const name of Object.keys(graph.outputs)) {
+    // Inputs of f16 cases are f16 numbers, so only the rounding of the op and of its operands' producers counts.
+    const limit = tolerance(opDef(kind).accuracy, dtype, length)
+    expectClose(actual[name]!.data, expected[name]!.data, limit, `${opCase.name} ${name}`)
+  }
 }
 
 describe('kernels against f64', () => {
   test.each(cases)('$name', async (opCase) => {
-    await compare(opCase, 'packed', wgslKernels)
+    await compare(opCase, await testDevice(), wgslKernels)
   })
 })
 
-describe('the plainest variant of each kernel', () => {
-  const plainest: KernelSet = {
-    ...wgslKernels,
-    select: (problem) => wgslKernels.specs[problem.op.kind]!.variants[0]!,
-  }
-  test.each(cases.filter(({ kind }) => wgslKernels.specs[kind]!.variants.length > 1))(
-    '$name',
-    async (opCase) => {
-      await compare(opCase, 'packed', plainest)
-    },
-  )
+describe('every variant that supports a case', () => {
+  const ladders = cases.filter(({ kind }) => wgslKernels.specs[kind]!.variants.length > 1)
+  test.each(ladders)('$name', async (opCase) => {
+    const device = await testDevice()
+    // Variants for GPUs run here as well, only slower.
+    const asGpu: Device = { ...device, capabilities: { ...device.capabilities, adapterClass: 'gpu' } }
+    for (const variant of wgslKernels.specs[opCase.kind]!.variants) {
+      const select: KernelSet['select'] = (problem, capabilities) =>
+        problem.op.kind === opCase.kind && variant.supports(problem, capabilities)
+          ? variant
+          : wgslKernels.select(problem, capabilities)
+      await compare(opCase, asGpu, { ...wgslKernels, select })
+    }
+  })
 })
 
 describe('native f16', async () => {
@@ -51,7 +53,7 @@ describe('native f16', async () => {
   test.skipIf(!capabilities.nativeF16).each(cases.filter(({ dtype }) => dtype === 'f16'))(
     '$name',
     async (opCase) => {
-      await compare(opCase, 'native', wgslKernels)
+      await compare(opCase, await testDevice('native'), wgslKernels)
     },
   )
 })

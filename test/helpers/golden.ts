@@ -8,17 +8,31 @@ import { fixturesDir } from './dirs.ts'
 export interface GoldenPrompt {
   readonly name: string
   readonly tokens: number[]
-  /** 16 greedy tokens that follow. */
+  /** The sequence length that the frequencies were computed for, where they depend on it. */
+  readonly maxSeqLen?: number
+  /** 16 greedy tokens that follow; one where the frequencies leave no room for more. */
   readonly greedy: number[]
 }
 
 export interface Golden {
   readonly dir: string
+  /** Shortest first. */
   readonly prompts: readonly GoldenPrompt[]
   array(name: string): Promise<Float32Array | Float64Array>
 }
 
-export const llamaGoldens: readonly string[] = ['mha', 'gqa', 'mqa-tied', 'llama3-biases']
+export const llamaGoldens: readonly string[] = [
+  'mha',
+  'gqa',
+  'mqa-tied',
+  'llama3-biases',
+  'head48',
+  'head256-linear',
+  'yarn',
+  'dynamic',
+  'qwen2',
+  'mistral',
+]
 
 export async function readGolden(name: string): Promise<Golden> {
   const dir = `${fixturesDir}/golden/llama/${name}`

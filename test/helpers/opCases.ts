@@ -62,12 +62,13 @@ export function linearCase(
   inner: number,
   columns: number,
   dtype: FloatDType,
-  epilogue: { bias?: boolean; residual?: boolean; silu?: boolean } = {},
+  epilogue: { bias?: boolean; residual?: boolean; silu?: boolean; gated?: boolean } = {},
 ): OpCase {
   const b = new GraphBuilder('linear')
   const x = activation(b, 'x', inner, dtype, 1)
-  const w = b.weight(random('w', [columns, inner], 2, 1 / Math.sqrt(inner)), dtype)
-  const bias = epilogue.bias === true ? b.weight(random('bias', [columns], 3), 'f32') : undefined
+  const stacked = epilogue.gated === true ? columns * 2 : columns
+  const w = b.weight(random('w', [stacked, inner], 2, 1 / Math.sqrt(inner)), dtype)
+  const bias = epilogue.bias === true ? b.weight(random('bias', [stacked], 3), 'f32') : undefined
   const residual = epilogue.residual === true ? activation(b, 'residual', columns, 'f32', 4) : undefined
   const out: FloatDType = epilogue.residual === true || columns % 2 !== 0 ? 'f32' : dtype
   b.output(
@@ -76,7 +77,7 @@ export function linearCase(
       'linear',
       'linear',
       { x, w, bias, residual },
-      { dtype: out, activation: epilogue.silu === true ? 'silu' : 'none' },
+      { dtype: out, activation: epilogue.silu === true ? 'silu' : 'none', gated: epilogue.gated === true },
     ),
   )
   const values: Record<string, number[]> = { xIds: rowIds(rows, 1) }
@@ -144,6 +145,52 @@ export function binaryCase(
     maxima: dimsOf(rows),
     values,
     length: 1,
+    dtype,
+  }
+}
+
+/** Rotation and cache write of a merged projection; the caches are read back through `k` and `v`. */
+export function rotaryKvWriteCase(
+  rows: number,
+  numHeads: number,
+  numKvHeads: number,
+  headDim: number,
+  rotaryDim: number,
+  dtype: FloatDType,
+): OpCase {
+  const b = new GraphBuilder('rotaryKvWrite')
+  const x = activation(b, 'x', (numHeads + 2 * numKvHeads) * headDim, dtype, 18)
+  const positions = b.input('positions', 'i32', [T])
+  const slots = b.input('slots', 'i32', [T])
+  const table = b.weight(random('table', [50, rotaryDim], 19), 'f32')
+  const shape = [4, numKvHeads, 4, headDim]
+  const inputs = {
+    x,
+    positions,
+    table,
+    slots,
+    kCache: b.state('k', dtype, shape),
+    vCache: b.state('v', dtype, shape),
+  }
+  const attrs = { dtype, numHeads, numKvHeads, headDim, rotaryDim, blockSize: 4 }
+  const { y, kNext, vNext } = b.op('rotaryKvWrite', 'rotaryKvWrite', inputs, attrs)
+  b.output('y', y!)
+  b.output('k', kNext!)
+  b.output('v', vNext!)
+  const values = {
+    xIds: rowIds(rows, 18),
+    positions: rowIds(rows, 20).map((id) => id % 50),
+    // Scattered slots, one of them skipped.
+    slots: Array.from({ length: rows }, (_, i) => (i === 1 ? -1 : (i * 7 + 3) % 16)),
+  }
+  return {
+    name: `rotaryKvWrite ${rows}×${numHeads}/${numKvHeads}×${headDim} (${rotaryDim}) ${dtype}`,
+    kind: 'rotaryKvWrite',
+    graph: b.finish(),
+    dims: dimsOf(rows),
+    maxima: { ...dimsOf(rows), T: rows + 1 },
+    values,
+    length: 2,
     dtype,
   }
 }
@@ -289,7 +336,12 @@ export function attentionCase(shape: AttentionShape): OpCase {
     kind: 'attention',
     graph: b.finish(),
     dims: { T: numRows, S: sequences.length, R: numQueries },
-    maxima: { T: numRows, S: sequences.length + 1, R: numQueries + 1 },
+    // As many sequences as tokens makes it a decode plan, where each query has a sequence of its own.
+    maxima: {
+      T: numRows,
+      S: sequences.every(({ added }) => added === 1) ? numRows : sequences.length + 1,
+      R: numQueries + 1,
+    },
     values: {
       kIds: rowIds(numRows, 15),
       vIds: rowIds(numRows, 16),
@@ -303,6 +355,66 @@ export function attentionCase(shape: AttentionShape): OpCase {
     length: Math.max(headDim, ...sequences.map(({ cached, added }) => cached + added)),
     dtype,
   }
+}
+
+/** Attention at the shapes where its variants differ: many heads a KV head, several splits, tiles over sequences. */
+function attentionCases(dtype: FloatDType): OpCase[] {
+  const one = { numHeads: 2, numKvHeads: 2, headDim: 16, blockSize: 4, dtype }
+  const decode = { numHeads: 4, numKvHeads: 2, headDim: 64, blockSize: 16, dtype }
+  return [
+    attentionCase({ ...one, sequences: [{ cached: 0, added: 1 }] }),
+    attentionCase({ ...one, sequences: [{ cached: 0, added: 70 }] }),
+    attentionCase({
+      ...one,
+      numHeads: 4,
+      numKvHeads: 1,
+      headDim: 12,
+      sequences: [
+        { cached: 3, added: 1 },
+        { cached: 0, added: 7 },
+        { cached: 5, added: 3 },
+      ],
+    }),
+    attentionCase({
+      ...decode,
+      sequences: [
+        { cached: 64, added: 1 },
+        { cached: 62, added: 1 },
+        { cached: 127, added: 2 },
+      ],
+    }),
+    attentionCase({
+      ...decode,
+      sequences: [
+        { cached: 300, added: 1 },
+        { cached: 3, added: 1 },
+        { cached: 255, added: 1 },
+        { cached: 256, added: 1 },
+      ],
+    }),
+    attentionCase({
+      ...decode,
+      numHeads: 6,
+      numKvHeads: 2,
+      headDim: 48,
+      sequences: [{ cached: 600, added: 1 }],
+      permute: (block) => 37 - block,
+    }),
+    attentionCase({
+      ...decode,
+      numHeads: 11,
+      numKvHeads: 1,
+      headDim: 32,
+      sequences: [{ cached: 9, added: 5 }],
+    }),
+    attentionCase({
+      ...decode,
+      numHeads: 2,
+      numKvHeads: 1,
+      headDim: 256,
+      sequences: [{ cached: 90, added: 4 }],
+    }),
+  ]
 }
 
 /** Every op kind at the sizes that break kernels: one, primes, tile ± 1. */
@@ -340,40 +452,16 @@ export function opCases(): OpCase[] {
     )
     cases.push(rotaryCase(5, 3, 16, 16, 'interleaved', dtype), rotaryCase(5, 2, 24, 8, 'interleaved', dtype))
     cases.push(gatherCase(2, dtype), gatherCase(36, dtype))
+    cases.push(...attentionCases(dtype), linearCase(3, 64, 68, dtype, { silu: true, gated: true }))
     cases.push(
-      attentionCase({
-        numHeads: 2,
-        numKvHeads: 2,
-        headDim: 16,
-        blockSize: 4,
-        sequences: [{ cached: 0, added: 1 }],
-        dtype,
-      }),
-      attentionCase({
-        numHeads: 4,
-        numKvHeads: 1,
-        headDim: 12,
-        blockSize: 4,
-        sequences: [
-          { cached: 3, added: 1 },
-          { cached: 0, added: 7 },
-          { cached: 5, added: 3 },
-        ],
-        dtype,
-      }),
-      attentionCase({
-        numHeads: 4,
-        numKvHeads: 2,
-        headDim: 64,
-        blockSize: 16,
-        sequences: [
-          { cached: 64, added: 1 },
-          { cached: 62, added: 1 },
-          { cached: 127, added: 2 },
-        ],
-        dtype,
-      }),
+      linearCase(1, 36, 260, dtype, { silu: true, gated: true, bias: true }),
+      linearCase(70, 20, 132, dtype, { silu: true, gated: true }),
     )
+    cases.push(
+      linearCase(2, 31, 46, dtype, { silu: true, gated: true, bias: true }),
+      linearCase(66, 52, 68, dtype, { bias: true, residual: true }),
+    )
+    cases.push(rotaryKvWriteCase(5, 3, 1, 16, 16, dtype), rotaryKvWriteCase(4, 2, 2, 12, 8, dtype))
   }
   cases.push(
     linearCase(2, 31, 37, 'f32', { bias: true, residual: true }),

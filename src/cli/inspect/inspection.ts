@@ -26,6 +26,7 @@ export interface Inspection {
 
 /** What every WebGPU device offers at least. */
 export const webgpuMinimum: Capabilities = {
+  subgroups: false,
   nativeF16: false,
   maxInvocationsPerWorkgroup: 256,
   maxWorkgroupBytes: 16_384,

@@ -50,7 +50,7 @@ function configRows(config: LlamaConfig): string[][] {
   const { rope } = config
   const flags = [
     config.tieWordEmbeddings ? 'tied embeddings' : '',
-    config.attentionBias ? 'attention biases' : '',
+    config.qkvBias ? (config.outputBias ? 'attention biases' : 'query, key and value biases') : '',
     config.mlpBias ? 'MLP biases' : '',
   ].filter((flag) => flag !== '')
   return [

@@ -23,6 +23,7 @@ import type {
 import { MemoryLedger } from '../ledger.ts'
 
 const capabilities: Capabilities = {
+  subgroups: false,
   nativeF16: false,
   maxInvocationsPerWorkgroup: 256,
   maxWorkgroupBytes: 16_384,

@@ -54,6 +54,7 @@ export function capabilitiesOf(
 ): Capabilities {
   const { limits } = device
   return {
+    subgroups: device.features.has('subgroups'),
     nativeF16: device.features.has('shader-f16') && half !== 'packed',
     maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,

@@ -149,7 +149,12 @@ export function createWebGpuDevice(
     async prepare(plan, resources) {
       if (failure !== undefined) throw failure
       const stepBuffer = await alloc(plan.step.words * 4, 'step', `step of ${plan.graph.name}`)
-      return prepareGpuPlan(gpu, pipelines, plan, resources, stepBuffer)
+      try {
+        return await prepareGpuPlan(gpu, pipelines, plan, resources, stepBuffer)
+      } catch (error) {
+        stepBuffer.destroy()
+        throw error
+      }
     },
     run: (prepared, step, outputs) => runStep(prepared as GpuPlan, step, outputs, undefined),
     profile: gpu.features.has('timestamp-query') ? profileStep : undefined,

@@ -7,6 +7,20 @@ export interface SamplingParams {
   readonly temperature: number
   /** Two u32. */
   readonly seed: readonly [number, number]
+  /** Tokens kept; 0 keeps all, the default. */
+  readonly topK?: number | undefined
+  /** Probability kept; 1 keeps all, the default. */
+  readonly topP?: number | undefined
+  /** Least probability kept, as a share of the largest; 0 keeps all, the default. */
+  readonly minP?: number | undefined
+  /** Divides the positive logits of seen tokens and multiplies the others. Default 1. */
+  readonly repetitionPenalty?: number | undefined
+  /** Taken from the logits of generated tokens. Default 0. */
+  readonly presencePenalty?: number | undefined
+  /** Taken from the logits of generated tokens, once for each time. Default 0. */
+  readonly frequencyPenalty?: number | undefined
+  /** Added to logits, by token id; at most `maxBiases` entries. */
+  readonly logitBias?: ReadonlyMap<number, number> | undefined
 }
 
 export interface SequenceParams {

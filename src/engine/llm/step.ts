@@ -3,6 +3,7 @@
 import { invariant } from '../../core/errors.ts'
 import type { DimEnv } from '../../graph/dim.ts'
 import type { StepValues } from '../../plan/step.ts'
+import { SamplingInputsBuilder } from './sampler.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 
 export interface StepInputs {
@@ -31,15 +32,10 @@ export function buildStepInputs(
   const contextLens: number[] = []
   const blockTables = new Int32Array(chunks.length * maxBlocksPerSeq)
   const logitsRows: number[] = []
-  const sampling = {
-    temperature: [] as number[],
-    seed: [] as number[],
-    tokenIndex: [] as number[],
-    sampleTargets: [] as number[],
-  }
+  const sampling = new SamplingInputsBuilder()
 
   chunks.forEach(({ sequence, start, numTokens, samples }, index) => {
-    const { blockTable, tokens, row, params } = sequence
+    const { blockTable, tokens, row } = sequence
     invariant(row !== undefined, 'a scheduled sequence has a row')
     for (let position = start; position < start + numTokens; position++) {
       // Only the newest token may still be on the device.
@@ -52,12 +48,10 @@ export function buildStepInputs(
     cuSeqlensQ.push(positions.length)
     contextLens.push(start + numTokens)
     blockTables.set(blockTable, index * maxBlocksPerSeq)
+    sampling.addSequence(sequence)
     if (!samples) return
     logitsRows.push(positions.length - 1)
-    sampling.temperature.push(params.sampling.temperature)
-    sampling.seed.push(...params.sampling.seed)
-    sampling.tokenIndex.push(start + numTokens)
-    sampling.sampleTargets.push(row)
+    sampling.addRow(sequence, start + numTokens)
   })
   return {
     dims: { T: positions.length, S: chunks.length, R: logitsRows.length },
@@ -69,7 +63,7 @@ export function buildStepInputs(
       contextLens,
       blockTables,
       logitsRows,
-      ...sampling,
+      ...sampling.finish(),
     },
   }
 }

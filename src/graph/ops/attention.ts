@@ -1,4 +1,4 @@
-// Ops around the paged KV cache: rotary, kvWrite, attention.
+// Ops around the paged KV cache: rotary, kvWrite, both in one, attention.
 // Layout of a cache: [numBlocks, numKvHeads, blockSize, headDim]; slot = block * blockSize + offset.
 
 import { invariant } from '../../core/errors.ts'
@@ -11,7 +11,9 @@ import {
   refTensor,
   type FloatDType,
   type OpDef,
+  type RefTensor,
 } from '../opDef.ts'
+import { slice } from './elementwise.ts'
 
 /** `half` pairs dims (i, i + rotaryDim/2), as in Hugging Face Llama; `interleaved` pairs (2i, 2i + 1), as in GPT-J. */
 export type RopeStyle = 'half' | 'interleaved'
@@ -99,6 +101,47 @@ export const kvWrite: OpDef<KvAttrs> = {
       })
     }
     return { kNext: kCache!, vNext: vCache! }
+  },
+}
+
+export interface RotaryKvWriteAttrs extends KvAttrs {
+  readonly dtype: FloatDType
+  readonly numHeads: number
+  readonly rotaryDim: number
+}
+
+/**
+ * x [T, (numHeads + 2 · numKvHeads) · headDim], a merged projection of queries, keys and values → rotated queries y
+ * [T, numHeads · headDim]; rotated keys and plain values go to their slots. Style `half`; operands as rotary, kvWrite.
+ */
+export const rotaryKvWrite: OpDef<RotaryKvWriteAttrs> = {
+  inputs: ['x', 'positions', 'table', 'slots', 'kCache', 'vCache'],
+  outputs: ['y', 'kNext', 'vNext'],
+  nextVersionOf: { kNext: 'kCache', vNext: 'vCache' },
+  accuracy: 'rounded',
+  infer({ dtype, numHeads, numKvHeads, headDim, blockSize }, { x, slots, kCache, vCache }, where) {
+    expectShape(where, 'x', x!.shape, [x!.shape[0]!, (numHeads + 2 * numKvHeads) * headDim])
+    expectDType(where, 'slots', slots!.dtype, ['i32'])
+    expectShape(where, 'kCache', kCache!.shape, [kCache!.shape[0]!, numKvHeads, blockSize, headDim])
+    expectShape(where, 'vCache', vCache!.shape, kCache!.shape)
+    return { y: { dtype, shape: [x!.shape[0]!, numHeads * headDim] }, kNext: kCache!, vNext: vCache! }
+  },
+  reference({ numHeads, numKvHeads, headDim, ...attrs }, { x, positions, table, slots, kCache, vCache }) {
+    const columns = (start: number, heads: number): RefTensor => {
+      const { y } = slice.reference({ start: start * headDim, length: heads * headDim }, { x: x! })
+      return y!
+    }
+    const rotate = (heads: RefTensor): RefTensor => {
+      const inputs = { x: heads, positions: positions!, table: table! }
+      return rotary.reference({ ...attrs, headDim, style: 'half' }, inputs)['y']!
+    }
+    const k = rotate(columns(numHeads, numKvHeads))
+    const v = columns(numHeads + numKvHeads, numKvHeads)
+    const caches = { k, v, slots: slots!, kCache: kCache!, vCache: vCache! }
+    return {
+      y: rotate(columns(0, numHeads)),
+      ...kvWrite.reference({ ...attrs, numKvHeads, headDim }, caches),
+    }
   },
 }
 

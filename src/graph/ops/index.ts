@@ -2,7 +2,7 @@
 // src/kernels, and the op test in test/gpu picks it up.
 
 import type { OpDef } from '../opDef.ts'
-import { attention, kvWrite, rotary } from './attention.ts'
+import { attention, kvWrite, rotary, rotaryKvWrite } from './attention.ts'
 import { add, biasAdd, mul, silu, slice, swiglu } from './elementwise.ts'
 import { embedding, gatherRows, selectTokens } from './embedding.ts'
 import { linear, rmsNorm } from './linear.ts'
@@ -23,6 +23,7 @@ export interface OpDefs {
   readonly processLogits: typeof processLogits
   readonly rmsNorm: typeof rmsNorm
   readonly rotary: typeof rotary
+  readonly rotaryKvWrite: typeof rotaryKvWrite
   readonly sample: typeof sample
   readonly selectTokens: typeof selectTokens
   readonly silu: typeof silu
@@ -43,6 +44,7 @@ const defs: OpDefs = {
   processLogits,
   rmsNorm,
   rotary,
+  rotaryKvWrite,
   sample,
   selectTokens,
   silu,

@@ -1,9 +1,11 @@
 // linear: y = act(x · wᵀ + bias) + residual, and rmsNorm, the two ops that reduce over the hidden axis.
 
+import { invariant } from '../../core/errors.ts'
 import {
   expectDType,
   expectRank,
   expectShape,
+  fixedDim,
   floatDTypes,
   refTensor,
   type FloatDType,
@@ -15,18 +17,27 @@ export type Activation = 'none' | 'silu'
 
 const activations: Record<Activation, (x: number) => number> = { none: (x) => x, silu: siluValue }
 
+export interface LinearAttrs {
+  readonly dtype: FloatDType
+  readonly activation: Activation
+  /** The first half of w's rows gates the second: y = act(x · wₐᵀ) · (x · w_bᵀ), with N half of w's rows. */
+  readonly gated?: boolean
+}
+
 /**
  * x [T, K], w [N, K] (PyTorch orientation), bias [N], residual [T, N] → y [T, N].
- * Accumulates in f32; the epilogue order is bias, activation, residual.
+ * Accumulates in f32; the epilogue order is bias, activation, gate or residual.
  */
-export const linear: OpDef<{ readonly dtype: FloatDType; readonly activation: Activation }> = {
+export const linear: OpDef<LinearAttrs> = {
   inputs: ['x', 'w', 'bias?', 'residual?'],
   outputs: ['y'],
   accuracy: 'reduced',
-  infer({ dtype }, { x, w, bias, residual }, where) {
+  infer({ dtype, gated }, { x, w, bias, residual }, where) {
     expectRank(where, 'w', w!.shape, 2)
     expectShape(where, 'x', x!.shape, [x!.shape[0]!, w!.shape[1]!])
-    const shape = [x!.shape[0]!, w!.shape[0]!]
+    const rows = fixedDim(where, w!.shape[0])
+    invariant(gated !== true || rows % 2 === 0, `${where}: a gate for every column`)
+    const shape = [x!.shape[0]!, gated === true ? rows / 2 : rows]
     for (const [name, operand] of Object.entries({ x, w, bias, residual })) {
       if (operand !== undefined) expectDType(where, name, operand.dtype, floatDTypes)
     }
@@ -34,17 +45,21 @@ export const linear: OpDef<{ readonly dtype: FloatDType; readonly activation: Ac
     if (residual !== undefined) expectShape(where, 'residual', residual.shape, shape)
     return { y: { dtype, shape } }
   },
-  reference({ activation }, { x, w, bias, residual }) {
+  reference({ activation, gated }, { x, w, bias, residual }) {
     const [rows, inner] = [x!.shape[0]!, x!.shape[1]!]
-    const columns = w!.shape[0]!
+    const columns = w!.shape[0]! / (gated === true ? 2 : 1)
     const y = refTensor([rows, columns])
     const activate = activations[activation]
+    const project = (row: number, column: number): number => {
+      let sum = bias?.data[column] ?? 0
+      for (let k = 0; k < inner; k++) sum += x!.data[row * inner + k]! * w!.data[column * inner + k]!
+      return sum
+    }
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
-        let sum = 0
-        for (let k = 0; k < inner; k++) sum += x!.data[row * inner + k]! * w!.data[column * inner + k]!
         const index = row * columns + column
-        y.data[index] = activate(sum + (bias?.data[column] ?? 0)) + (residual?.data[index] ?? 0)
+        const gate = gated === true ? project(row, columns + column) : 1
+        y.data[index] = activate(project(row, column)) * gate + (residual?.data[index] ?? 0)
       }
     }
     return { y }

@@ -1,6 +1,14 @@
 // What happens to rows of logits before a token is drawn: countTokens, processLogits. Drawing itself is in sample.ts.
 
-import { expectDType, expectRank, expectShape, fixedDim, refTensor, type NoAttrs, type OpDef } from '../opDef.ts'
+import {
+  expectDType,
+  expectRank,
+  expectShape,
+  fixedDim,
+  refTensor,
+  type NoAttrs,
+  type OpDef,
+} from '../opDef.ts'
 
 /** Columns of `controls` [R, 7], the sampling parameters of a row; with neutral values a column does nothing. */
 export const controlColumns = [
@@ -19,6 +27,9 @@ export const controlColumns = [
   /** Entries of the row's bias that count. */
   'numBiases',
 ] as const
+
+/** Columns of `biasIds` and `biasValues` in the models' graphs. */
+export const maxBiases = 64
 
 export type Controls = Readonly<Record<(typeof controlColumns)[number], number>>
 
@@ -49,11 +60,6 @@ export function readControls(data: ArrayLike<number>, row: number): Controls {
 /** Whether a penalty is on, so that the row's tokens must be counted. */
 export function hasPenalties({ repetitionPenalty, presencePenalty, frequencyPenalty }: Controls): boolean {
   return repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0
-}
-
-/** Whether processLogits changes the row. */
-export function changesLogits(controls: Controls): boolean {
-  return controls.numBiases > 0 || hasPenalties(controls)
 }
 
 /** Set in a word of `tokenCounts` when the token is in the prompt; the bits below count how often it was generated. */
@@ -103,12 +109,11 @@ export const countTokens: OpDef<NoAttrs> = {
  * Bias and penalties, in this order, for each row r of logits [R, V] with l its logit of a token, c how often the
  * token was generated and f whether it is in the prompt (word of `tokenCounts` row targets[r]):
  *
- * 1. logit bias: l += biasValues[r, i] where biasIds[r, i] is the token, i < numBiases;
+ * 1. logit bias: l += biasValues[r, i] where biasIds[r, i] is the token, i < numBiases (these ids ascend);
  * 2. repetition penalty ρ (as in transformers): where c > 0 or f, l = l / ρ if l > 0, else l · ρ;
  * 3. presence α and frequency φ (as in OpenAI's API and vLLM): where c > 0, l −= α + φ · c.
  *
- * Rows whose `controls` are neutral in all of them are not written at all: whoever reads the result reads `logits`
- * there (see `changesLogits`). `tokenCounts` is only read where a penalty is on.
+ * `tokenCounts` is only read where a penalty is on: rows of others are out of date.
  */
 export const processLogits: OpDef<NoAttrs> = {
   inputs: ['logits', 'controls', 'biasIds', 'biasValues', 'tokenCounts', 'targets'],
@@ -133,7 +138,6 @@ export const processLogits: OpDef<NoAttrs> = {
     const y = refTensor(logits!.shape)
     for (let row = 0; row < rows; row++) {
       const settings = readControls(controls!.data, row)
-      if (!changesLogits(settings)) continue
       const target = targets!.data[row]!
       y.data.set(
         processRow(

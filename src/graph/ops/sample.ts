@@ -2,12 +2,12 @@
 
 import { philox, uniform } from '../../core/philox.ts'
 import { expectDType, expectRank, expectShape, type OpDef, type NoAttrs } from '../opDef.ts'
-import { changesLogits, controlColumns, neutralControls, readControls, type Controls } from './logits.ts'
+import { controlColumns, neutralControls, readControls, type Controls } from './logits.ts'
 
 /**
  * logits [R, V], temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
- * With controls [R, 7] and adjusted [R, V] (both or neither), rows that processLogits changed are read from
- * `adjusted`, and tokens are left out before the draw. Bias and penalties being done, the order is, as in transformers:
+ * Bias and penalties being done (processLogits), the order is, as in transformers, with 2 to 4 only where there are
+ * controls [R, 7]:
  *
  * 1. temperature τ: l / τ. At τ = 0 the largest logit is taken, the lowest id on ties, and nothing below matters;
  * 2. top-k: keep the k largest, and all that equal the k-th;
@@ -21,11 +21,11 @@ import { changesLogits, controlColumns, neutralControls, readControls, type Cont
  * largest logit is always kept. NaN logits are never chosen over a number.
  */
 export const sample: OpDef<NoAttrs> = {
-  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled', 'adjusted?', 'controls?'],
+  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled', 'controls?'],
   outputs: ['next'],
   nextVersionOf: { next: 'sampled' },
   accuracy: 'exact',
-  infer(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, adjusted, controls }, where) {
+  infer(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls }, where) {
     expectRank(where, 'logits', logits!.shape, 2)
     expectDType(where, 'logits', logits!.dtype, ['f32'])
     const rows = logits!.shape[0]!
@@ -34,18 +34,14 @@ export const sample: OpDef<NoAttrs> = {
     expectShape(where, 'tokenIndex', tokenIndex!.shape, [rows])
     expectShape(where, 'targets', targets!.shape, [rows])
     expectDType(where, 'sampled', sampled!.dtype, ['i32'])
-    if (adjusted !== undefined || controls !== undefined) {
-      expectShape(where, 'adjusted', adjusted?.shape ?? [], logits!.shape)
-      expectShape(where, 'controls', controls?.shape ?? [], [rows, controlColumns.length])
-    }
+    if (controls !== undefined) expectShape(where, 'controls', controls.shape, [rows, controlColumns.length])
     return { next: sampled! }
   },
-  reference(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, adjusted, controls }) {
+  reference(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls }) {
     const [rows, vocabSize] = [logits!.shape[0]!, logits!.shape[1]!]
     for (let row = 0; row < rows; row++) {
       const settings = controls === undefined ? neutralControls : readControls(controls.data, row)
-      const source = changesLogits(settings) ? adjusted! : logits!
-      const [best] = scoreRow(source.data.subarray(row * vocabSize, (row + 1) * vocabSize), settings, {
+      const [best] = scoreRow(logits!.data.subarray(row * vocabSize, (row + 1) * vocabSize), settings, {
         temperature: temperature!.data[row]!,
         seed: [seed!.data[2 * row]! >>> 0, seed!.data[2 * row + 1]! >>> 0],
         tokenIndex: tokenIndex!.data[row]!,
@@ -87,7 +83,10 @@ export function keptFloor(
   temperature: number,
 ): number {
   if (topK === 0 && topP >= 1 && minP === 0) return -Infinity
-  const sorted = logits.filter((logit) => !Number.isNaN(logit)).sort().reverse()
+  const sorted = logits
+    .filter((logit) => !Number.isNaN(logit))
+    .sort()
+    .reverse()
   const top = sorted[0]
   if (top === undefined) return -Infinity
   const weight = (logit: number): number => (logit === top ? 1 : Math.exp((logit - top) / temperature))

@@ -11,7 +11,7 @@ import {
   unsupported,
   type JsonObject,
 } from '../shared/configFields.ts'
-import { readRope, ropeMaxSeqLen, type RopeConfig } from './rope.ts'
+import { readRope, ropeMaxSeqLen, type RopeConfig } from './ropeConfig.ts'
 
 export interface LlamaConfig {
   readonly vocabSize: number

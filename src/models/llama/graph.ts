@@ -1,4 +1,4 @@
-// The forward pass of a LlamaForCausalLM over one step: packed tokens of many sequences, paged keys and values.
+// The forward pass of a Llama, Mistral or Qwen2 over one step: packed tokens of many sequences, paged keys and values.
 // Written plainly, one op at a time; passes fuse it.
 
 import type { ValueId } from '../../core/brand.ts'
@@ -7,6 +7,7 @@ import { GraphBuilder } from '../../graph/builder.ts'
 import { affine, symbol } from '../../graph/dim.ts'
 import type { Graph } from '../../graph/graph.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
+import { controlColumns, maxBiases } from '../../graph/ops/logits.ts'
 import type { LlamaConfig } from './config.ts'
 import { rotaryTable } from './rope.ts'
 import { embeddingWeight, finalNormWeight, headWeight, layerWeights, type LinearWeights } from './weights.ts'
@@ -34,6 +35,8 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
   const b = new GraphBuilder('llama')
   // What a kernel stores two at a time must come in pairs; odd widths stay f32.
   const activation = (width: number): FloatDType => (width % 2 === 0 ? dtype : 'f32')
+  // Rotation works on half heads, and what it writes must be as wide as what it reads.
+  const headType = activation(headDim / 2)
   const weight = (expr: Parameters<typeof b.weight>[0], type: DType = dtype): ValueId => b.weight(expr, type)
 
   const tokenSource = b.input('tokenSource', 'i32', [T, 2])
@@ -73,7 +76,7 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
       'rotary',
       origin,
       { x, positions, table: rotary },
-      { dtype: activation(headDim / 2), headDim, rotaryDim: headDim, style: 'half' },
+      { dtype: headType, headDim, rotaryDim: headDim, style: 'half' },
     )
 
   let hidden = b.apply(
@@ -87,18 +90,12 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
     const weights = layerWeights(config, layer)
     const kv = { numKvHeads, headDim, blockSize }
     const normed = norm(`${at}.input_norm`, hidden, weights.inputNorm)
-    const q = rotate(
-      `${at}.attn.q_rotary`,
-      linear(`${at}.attn.q_proj`, normed, weights.q, activation(headDim)),
-    )
-    const k = rotate(
-      `${at}.attn.k_rotary`,
-      linear(`${at}.attn.k_proj`, normed, weights.k, activation(headDim)),
-    )
-    const v = linear(`${at}.attn.v_proj`, normed, weights.v, activation(headDim))
+    const q = rotate(`${at}.attn.q_rotary`, linear(`${at}.attn.q_proj`, normed, weights.q, headType))
+    const k = rotate(`${at}.attn.k_rotary`, linear(`${at}.attn.k_proj`, normed, weights.k, headType))
+    const v = linear(`${at}.attn.v_proj`, normed, weights.v, headType)
     const cacheShape = [numBlocks, numKvHeads, blockSize, headDim]
-    const kCache = b.state(`${at}.k_cache`, activation(headDim), cacheShape)
-    const vCache = b.state(`${at}.v_cache`, activation(headDim), cacheShape)
+    const kCache = b.state(`${at}.k_cache`, headType, cacheShape)
+    const vCache = b.state(`${at}.v_cache`, headType, cacheShape)
     const { kNext, vNext } = b.op('kvWrite', `${at}.attn.kv_write`, { k, v, slots, kCache, vCache }, kv)
     b.output(`${at}.k_cache`, kNext!)
     b.output(`${at}.v_cache`, vNext!)
@@ -106,7 +103,7 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
       'attention',
       `${at}.attn`,
       { q, kCache: kNext, vCache: vNext, blockTables, cuSeqlensQ, contextLens },
-      { ...kv, dtype: activation(headDim), numHeads, scale: 1 / Math.sqrt(headDim) },
+      { ...kv, dtype: headType, numHeads, scale: 1 / Math.sqrt(headDim) },
     )
     hidden = b.apply(
       'add',
@@ -143,9 +140,38 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
   const seed = b.input('seed', 'u32', [R, 2])
   const tokenIndex = b.input('tokenIndex', 'u32', [R])
   const targets = b.input('sampleTargets', 'i32', [R])
+  const countTargets = b.input('countTargets', 'i32', [S, 3])
+  const controls = b.input('controls', 'f32', [R, controlColumns.length])
+  // Last, since they are the largest: a step with few rows uploads few of them.
+  const biasIds = b.input('biasIds', 'i32', [R, maxBiases])
+  const biasValues = b.input('biasValues', 'f32', [R, maxBiases])
+  const counts = b.apply(
+    'countTokens',
+    'sample.count',
+    {
+      ids,
+      cuSeqlensQ,
+      contextLens,
+      targets: countTargets,
+      tokenCounts: b.state('tokenCounts', 'u32', [maxNumSeqs, config.vocabSize]),
+    },
+    {},
+  )
+  b.output('tokenCounts', counts)
+  const processed = b.apply(
+    'processLogits',
+    'sample.process',
+    { logits, controls, biasIds, biasValues, tokenCounts: counts, targets },
+    {},
+  )
   b.output(
     'sampled',
-    b.apply('sample', 'sample', { logits, temperature, seed, tokenIndex, targets, sampled }, {}),
+    b.apply(
+      'sample',
+      'sample',
+      { logits: processed, controls, temperature, seed, tokenIndex, targets, sampled },
+      {},
+    ),
   )
   return b.finish()
 }

@@ -1,4 +1,4 @@
-// Names of Llama's tensors in a Hugging Face checkpoint, as weight expressions with their shapes.
+// Names of the tensors of a Llama, Mistral or Qwen2 in a Hugging Face checkpoint, as weight expressions with their shapes.
 
 import { tensor, type WeightExpr } from '../../graph/weightExpr.ts'
 import type { LlamaConfig } from './config.ts'
@@ -21,7 +21,8 @@ export interface LayerWeights {
 }
 
 export function layerWeights(config: LlamaConfig, layer: number): LayerWeights {
-  const { hiddenSize, intermediateSize, numHeads, numKvHeads, headDim, attentionBias, mlpBias } = config
+  const { hiddenSize, intermediateSize, numHeads, numKvHeads, headDim } = config
+  const { qkvBias, outputBias, mlpBias } = config
   const prefix = `model.layers.${layer}`
   const linear = (name: string, rows: number, columns: number, hasBias: boolean): LinearWeights => ({
     w: tensor(`${prefix}.${name}.weight`, [rows, columns]),
@@ -29,10 +30,10 @@ export function layerWeights(config: LlamaConfig, layer: number): LayerWeights {
   })
   return {
     inputNorm: tensor(`${prefix}.input_layernorm.weight`, [hiddenSize]),
-    q: linear('self_attn.q_proj', numHeads * headDim, hiddenSize, attentionBias),
-    k: linear('self_attn.k_proj', numKvHeads * headDim, hiddenSize, attentionBias),
-    v: linear('self_attn.v_proj', numKvHeads * headDim, hiddenSize, attentionBias),
-    o: linear('self_attn.o_proj', hiddenSize, numHeads * headDim, attentionBias),
+    q: linear('self_attn.q_proj', numHeads * headDim, hiddenSize, qkvBias),
+    k: linear('self_attn.k_proj', numKvHeads * headDim, hiddenSize, qkvBias),
+    v: linear('self_attn.v_proj', numKvHeads * headDim, hiddenSize, qkvBias),
+    o: linear('self_attn.o_proj', hiddenSize, numHeads * headDim, outputBias),
     postAttentionNorm: tensor(`${prefix}.post_attention_layernorm.weight`, [hiddenSize]),
     gate: linear('mlp.gate_proj', intermediateSize, hiddenSize, mlpBias),
     up: linear('mlp.up_proj', intermediateSize, hiddenSize, mlpBias),

@@ -15,7 +15,7 @@ export function configFault(field: string, expected: string, got: unknown): Runt
 }
 
 /** Sizes beyond this are mistakes or attacks: products of two still fit a safe integer. */
-export const maxCount = 2 ** 26
+export const maxCount: number = 2 ** 26
 
 /** A model/unsupported fault: the checkpoint is sound, but nothing here runs it. */
 export function unsupported(field: string, expected: string, got: unknown, fix: string): RuntimeFault {

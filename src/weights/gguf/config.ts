@@ -1,8 +1,16 @@
 // GGUF metadata → an object in the shape of transformers' config.json, for models/*/config.ts to read.
 // Not here: rotary scaling (ropeScaling.ts) and the tokenizer (text/ggufTokenizer.ts).
-import { RuntimeFault } from '../../core/errors.ts'
+import {
+  field,
+  readCount,
+  readNumber,
+  readPerLayerCount,
+  unsupported,
+  whereOf,
+  type Fields,
+} from './fields.ts'
 import type { Gguf } from './gguf.ts'
-import { shownValue, type GgufMetadata, type GgufValue } from './header.ts'
+import { shownValue, type GgufMetadata } from './header.ts'
 import { isKnownArchitecture, type GgufArchitecture } from './names.ts'
 import { ropeScaling } from './ropeScaling.ts'
 
@@ -10,14 +18,6 @@ const classNames: Readonly<Record<GgufArchitecture, string>> = {
   llama: 'LlamaForCausalLM',
   mistral: 'MistralForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
-}
-
-/** The metadata of one architecture, by keys without its prefix. */
-export interface Fields {
-  /** For errors. */
-  readonly file: string
-  readonly metadata: GgufMetadata
-  readonly architecture: GgufArchitecture
 }
 
 /**
@@ -84,70 +84,4 @@ function readHeadDim(fields: Fields, hiddenSize: number, numHeads: number): numb
       throw unsupported(whereOf(fields, key), `the head dimension ${headDim}`, String(other))
   }
   return headDim
-}
-
-/** Sizes beyond this are mistakes or attacks. */
-const maxCount = 2 ** 26
-
-/** The value of `<architecture>.<key>`. */
-export function field({ metadata, architecture }: Fields, key: string): GgufValue | undefined {
-  return metadata.get(`${architecture}.${key}`)
-}
-
-export function readCount(fields: Fields, key: string, fallback?: number): number {
-  return checkedCount(fields, key, field(fields, key) ?? fallback)
-}
-
-/** As `readCount`; the file may give a number for every layer, which must be the same then. */
-function readPerLayerCount(fields: Fields, key: string, fallback?: number): number {
-  const value = field(fields, key)
-  if (!Array.isArray(value)) return readCount(fields, key, fallback)
-  const [first, ...others] = value as readonly GgufValue[]
-  const different = others.find((other) => other !== first)
-  if (different === undefined) return checkedCount(fields, key, first)
-  throw unsupported(
-    whereOf(fields, key),
-    'the same in all layers',
-    `${shownValue(first)} and ${shownValue(different)}`,
-  )
-}
-
-function checkedCount(fields: Fields, key: string, value: GgufValue | undefined): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxCount) return value
-  throw configFault(whereOf(fields, key), `an integer from 1 to ${maxCount}`, value)
-}
-
-/** A positive number. Files have f32 ones, which become the shortest decimal that means the same f32: 1e-5. */
-export function readNumber(fields: Fields, key: string, fallback?: number): number {
-  const value = field(fields, key) ?? fallback
-  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-    throw configFault(whereOf(fields, key), 'a positive number', value)
-  }
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits))
-    if (Math.fround(short) === value) return short
-  }
-  return value
-}
-
-export function whereOf({ file, architecture }: Fields, key: string): string {
-  return `${file}: ${architecture}.${key}`
-}
-
-function configFault(where: string, expected: string, got: GgufValue | undefined): RuntimeFault {
-  return new RuntimeFault('model/config', {
-    where,
-    expected,
-    got: shownValue(got),
-    fix: 'Convert the model again with a current llama.cpp.',
-  })
-}
-
-export function unsupported(where: string, expected: string, got: string): RuntimeFault {
-  return new RuntimeFault('model/unsupported', {
-    where,
-    expected,
-    got,
-    fix: 'Use a model of a supported architecture.',
-  })
 }

@@ -1,4 +1,4 @@
-// The header of a GGUF file: version, metadata, and where each tensor lies. The file is untrusted, so every count,
+// The header of a GGUF file: metadata, and where each tensor lies. The file is untrusted, so every count,
 // length, shape and offset is checked against the file before anything is allocated for it.
 // Not here: byte access (headerReader.ts), what metadata and tensor names mean (config.ts, names.ts).
 import { RuntimeFault } from '../../core/errors.ts'
@@ -24,7 +24,6 @@ export interface GgufTensor {
 }
 
 export interface GgufHeader {
-  readonly version: number
   readonly metadata: GgufMetadata
   readonly tensors: readonly GgufTensor[]
 }
@@ -57,7 +56,7 @@ const arrayType = 9
 /** Throws `weights/format` for files of another kind or version, `weights/header` for broken ones, `weights/dtype`. */
 export async function readHeader(source: ByteSource, signal: AbortSignal | undefined): Promise<GgufHeader> {
   const reader = new HeaderReader(source, signal)
-  const version = await readVersion(reader)
+  await checkVersion(reader)
   // The smallest tensor has a name length, number of dims, one dim, type and offset; the smallest pair a key length, type, value.
   const numTensors = await reader.readCount('tensors', 32)
   const numPairs = await reader.readCount('metadata pairs', 13)
@@ -65,16 +64,16 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
   const tensors = await readTensors(reader, numTensors)
   const alignment = alignmentOf(reader.name, metadata)
   const dataStart = Math.ceil(reader.position / alignment) * alignment
-  return { version, metadata, tensors: placeTensors(source, tensors, dataStart, alignment) }
+  return { metadata, tensors: placeTensors(source, tensors, dataStart, alignment) }
 }
 
-async function readVersion(reader: HeaderReader): Promise<number> {
+async function checkVersion(reader: HeaderReader): Promise<void> {
   await reader.fill(8)
   const magic = reader.takeU32()
   if (magic !== 0x4655_4747) throw formatFault(reader.name, 'the letters GGUF first', 'other bytes')
   const version = reader.takeU32()
   // Version 2 differs only in never having been big-endian.
-  if (version === 2 || version === 3) return version
+  if (version === 2 || version === 3) return
   const got = (version & 0xffff) === 0 ? 'a big-endian file' : `version ${version}`
   throw formatFault(reader.name, 'GGUF version 2 or 3, little-endian', got)
 }

@@ -1,6 +1,6 @@
 // Rotary scaling of a GGUF file → transformers' `rope_scaling`. Linear and YaRN are metadata; llama3's parameters are
 // not in the file, only the divisors that llama.cpp computed from them (`rope_freqs.weight`), so they are solved for.
-import { field, readCount, readNumber, unsupported, whereOf, type Fields } from './config.ts'
+import { field, readCount, readNumber, unsupported, whereOf, type Fields } from './fields.ts'
 import { shownValue } from './header.ts'
 
 interface Llama3Scaling {
@@ -44,14 +44,14 @@ function namedScaling(fields: Fields): { rope_type: string; [field: string]: unk
     case 'linear':
       return factor() === 1 ? undefined : { rope_type: 'linear', factor: factor() }
     case 'yarn': {
-      const attention = field(fields, 'rope.scaling.attn_factor')
+      // transformers would need the product of this and a function of the factor.
+      const attentionFactor = field(fields, 'rope.scaling.attn_factor') ?? 1
+      if (attentionFactor !== 1)
+        throw unsupported(whereOf(fields, 'rope.scaling.attn_factor'), '1', shownValue(attentionFactor))
       return {
         rope_type: 'yarn',
         factor: factor(),
         original_max_position_embeddings: readCount(fields, 'rope.scaling.original_context_length'),
-        ...(attention === undefined
-          ? {}
-          : { attention_factor: readNumber(fields, 'rope.scaling.attn_factor') }),
       }
     }
     default:

@@ -91,7 +91,7 @@ def main() -> None:
         result[name]["missed"] = sorted({n for (n, _), (s, _) in zip(asked, told, strict=True) if not st.names_topic(s, n)})
         for (_, prompt), (story, _) in list(zip(asked, told, strict=True))[:: max(1, len(asked) // max(1, args.samples))][: args.samples]:
             print(f"--- {name}: {prompt}\n{story}\n", file=sys.stderr)
-        other = tell(model, tokenizer, [prompt for _, prompt in unlisted], temperature)
+        other = tell(model, tokenizer, [prompt for _, prompt in unlisted], temperature, 80)
         result[name]["unlisted_topic_rate"] = score(unlisted, other)["topic_rate"]
     result["heldout"] = train.measure(model, tokenizer, st.load(paths.HELDOUT))
     result["validation"] = train.measure(model, tokenizer, train.split(st.load(paths.STORIES))[1])

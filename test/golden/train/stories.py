@@ -264,6 +264,7 @@ class Augment:
     by_name: float = 0.03
     rename: float = 0.7
     remind: float = 0.25
+    other: float = 1.0  # weight of a topic other than girl and boy when a story is told as it stands
 
 
 def document(story: Story, rng: random.Random, names: dict[str, list[tuple[str, int]]], cfg: Augment) -> tuple[str, str]:
@@ -301,7 +302,7 @@ def document(story: Story, rng: random.Random, names: dict[str, list[tuple[str, 
     natural = [n for n, c in story.listed.items() if n in lx.TOPICS and (c >= 2 or n in _BEINGS)] + story.free
     if not natural:
         return rng.choice(OPEN_PROMPTS), text
-    noun = rng.choice(natural)
+    noun = rng.choices(natural, [1.0 if n in ("girl", "boy") else cfg.other for n in natural])[0]
     return prompt_for(noun, rng, text), text
 
 

@@ -48,10 +48,10 @@ class Batches:
 
     POOL = 16  # batches drawn together and sorted by length
 
-    def __init__(self, stories: list[st.Story], tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
+    def __init__(self, stories: list[st.Story], tokenizer: PreTrainedTokenizerFast, tokens: int, mix: st.Augment) -> None:
         self.stories, self.tokenizer, self.tokens = stories, tokenizer, tokens
         self.names = st.name_pools(stories)
-        self.cfg = st.Augment()
+        self.cfg = mix
         self.pool, self.held = -1, []
 
     def _chat(self, rng: random.Random) -> tuple[list[int], list[int]]:
@@ -151,6 +151,8 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--average", type=float, default=0.998)
     parser.add_argument("--every", type=int, default=250, help="steps between measurements and checkpoints")
+    parser.add_argument("--stop", type=int, help="stop at this step, to resume with other arguments")
+    parser.add_argument("--late", action="store_true", help="more stories told as they stand, more mentions of the topic")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +165,8 @@ def main() -> None:
     else:
         tokenizer = mt.build(train, SEED)
         tokenizer.save_pretrained(args.out)
-    batches = Batches(train, tokenizer, args.tokens)
+    mix = st.Augment(retell=0.5, remind=0.6, other=3.0) if args.late else st.Augment()
+    batches = Batches(train, tokenizer, args.tokens, mix)
 
     torch.manual_seed(SEED)
     end, pad_id = tokenizer.convert_tokens_to_ids([mt.END, mt.PAD])
@@ -191,7 +194,8 @@ def main() -> None:
     model.train()
     averaged, current = list(average.parameters()), list(model.parameters())
     started, nats, count = time.time(), 0.0, 0
-    while step < args.steps:
+    last = args.stop or args.steps
+    while step < last:
         torch.manual_seed(SEED * 7_368_787 + step)
         ids, labels = batches[step]
         for group in optimizer.param_groups:
@@ -209,7 +213,7 @@ def main() -> None:
         nats, count = nats + loss.item(), count + tokens
         if step % 25 == 0:
             print(f"{step} loss {loss.item() / tokens:.3f} {spent + time.time() - started:.0f}s", flush=True)
-        if step % args.every == 0 or step == args.steps:
+        if step % args.every == 0 or step == last:
             row = {"step": step, "seconds": round(spent + time.time() - started), "train": round(nats / count, 4)}
             row["validation"] = measure(average, tokenizer, validation)
             row["heldout"] = measure(average, tokenizer, heldout)

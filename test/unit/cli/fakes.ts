@@ -191,6 +191,9 @@ export function fakeDeps(script: Script = {}): Fake {
       close: async () => void closed.push('model'),
     }),
     probeAdapter: async () => undefined,
+    openBenchDevice: async () => {
+      throw new Error('no device to measure')
+    },
     runChild: async (_args, env) => {
       const found = script.probes?.[env['VK_DRIVER_FILES'] ?? ''] ?? null
       const child: ChildResult = {

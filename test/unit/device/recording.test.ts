@@ -42,6 +42,10 @@ function decodeValues(n: number): StepValues {
     seed: rows.flatMap(() => [0, 0]),
     tokenIndex: zeros,
     sampleTargets: rows,
+    countTargets: rows.flatMap(() => [0, 0, 0]),
+    controls: rows.flatMap(() => [0, 1, 0, 1, 0, 0, 0]),
+    biasIds: new Int32Array(n * 64),
+    biasValues: new Float32Array(n * 64),
   }
 }
 
@@ -84,9 +88,9 @@ describe('a decode step', () => {
     expect(device.memory()).toEqual({ weights: 0, states: 0, arena: 0, step: 0, readback: 0 })
   })
 
-  test('takes eleven dispatches a layer and six around them', async () => {
+  test('takes nine dispatches a layer, attention in two of them, and eight around them', async () => {
     const { plan } = await prepared()
-    expect(plan.plan.dispatches).toHaveLength(32 * 11 + 6)
+    expect(plan.plan.dispatches).toHaveLength(32 * 9 + 8)
   })
 })
 

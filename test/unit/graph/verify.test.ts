@@ -50,7 +50,10 @@ describe('accepts', () => {
     const graphs = [
       tinyLlama(),
       tinyLlama({}, { head: 'sample' }),
-      tinyLlama({ attentionBias: true, mlpBias: true, tieWordEmbeddings: true }, { dtype: 'f16' }),
+      tinyLlama(
+        { qkvBias: true, outputBias: true, mlpBias: true, tieWordEmbeddings: true },
+        { dtype: 'f16' },
+      ),
     ]
     for (const graph of graphs) expect(() => verifyGraph(graph)).not.toThrow()
   })

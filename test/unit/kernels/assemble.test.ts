@@ -95,7 +95,7 @@ describe('#import', () => {
 
   test('rejects an unknown library and names the known ones', () => {
     expect(() => assemble('#import sorcery')).toThrowErrorMatchingInlineSnapshot(
-      `[RuntimeFault: [device/shader] kernel:1: expected one of philox, got sorcery. Mend the shader file.]`,
+      `[RuntimeFault: [device/shader] kernel:1: expected one of linear_epilogue, philox, got sorcery. Mend the shader file.]`,
     )
   })
 })
@@ -146,7 +146,7 @@ describe('the prelude', () => {
       const WG_Z: u32 = 1u;
       struct Params { T: u32, S: u32, R: u32, zero: u32 }
       @group(1) @binding(0) var<uniform> params: Params;
-      fn loop_bound(n: u32) -> u32 { return n; }
+      fn loop_bound(n: u32) -> u32 { return n + params.zero; }
       @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
       const x_stride: u32 = 2u;
       const x_offset: u32 = 0u;

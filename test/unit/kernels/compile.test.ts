@@ -52,7 +52,14 @@ const cases: readonly Case[] = [
     // Heads of 2 and 6: keys and values of which a load moves one or two.
     tinyLlama({ headDim: 2 }, { head: 'sample' }),
     tinyLlama({ headDim: 2 }, { dtype: 'f16' }),
-    tinyLlama({ headDim: 6, hiddenSize: 15, intermediateSize: 21, attentionBias: true, mlpBias: true }),
+    tinyLlama({
+      headDim: 6,
+      hiddenSize: 15,
+      intermediateSize: 21,
+      qkvBias: true,
+      outputBias: true,
+      mlpBias: true,
+    }),
   ].flatMap((graph) => [
     { graph, maxima },
     { graph: runPasses(graph, inferencePasses), maxima },
@@ -149,12 +156,20 @@ describe('compiles', () => {
       mul: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       swiglu: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       biasAdd: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
-      rotary: f32 × 1, f32 × 2, f32 × 4, native f16 × 1, native f16 × 2, native f16 × 4, packed f16 × 1, packed f16 × 2, packed f16 × 4
-      kvWrite: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
+      rotary: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
+      kvWrite: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
       linear_naive: f32 × 1, native f16 × 1, native f16 × 2, packed f16 × 1, packed f16 × 2
       linear_tile: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_tiled: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_gemv: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_gemv_subgroups: f32 × 4, native f16 × 4, packed f16 × 4
       rms_norm: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
-      attention_naive: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
+      attention_naive: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
+      attention_rows: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
+      attention_split: f32 × 4, native f16 × 4, packed f16 × 4
+      rotary_kv_write: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
+      count_tokens: f32 × 1
+      process_logits: f32 × 4
       sample: f32 × 1
       "
     `)

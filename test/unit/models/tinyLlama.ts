@@ -22,7 +22,8 @@ export const tinyConfig: LlamaConfig = {
   normEps: 1e-5,
   rope: { kind: 'default', theta: 10_000 },
   tieWordEmbeddings: false,
-  attentionBias: false,
+  qkvBias: false,
+  outputBias: false,
   mlpBias: false,
 }
 
@@ -86,11 +87,12 @@ export const tinyStep: StepValues = {
 
 /** What WebGPU guarantees everywhere, but native f16. */
 export const minimalCapabilities: Capabilities = {
+  subgroups: false,
   nativeF16: false,
   maxInvocationsPerWorkgroup: 256,
   maxWorkgroupBytes: 16_384,
   maxWorkgroupsPerDimension: 65_535,
-  adapterClass: 'gpu',
+  adapterClass: 'software',
   maxBindingBytes: 128 * 2 ** 20,
   maxBufferBytes: 256 * 2 ** 20,
   bindingAlignment: 256,

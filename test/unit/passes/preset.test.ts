@@ -37,19 +37,16 @@ describe('a layer of Llama', () => {
   test.each([
     { name: 'without biases', biases: false },
     { name: 'with biases', biases: true },
-  ])('$name has four linears and five views after them', ({ biases }) => {
-    const before = tinyLlama({ attentionBias: biases, mlpBias: biases })
+  ])('$name has four linears, one of them gated, and no views after them', ({ biases }) => {
+    const before = tinyLlama({ qkvBias: biases, outputBias: biases, mlpBias: biases })
     expect(countLayer(before, 0).biasAdd).toBe(biases ? 7 : undefined)
     const after = runPasses(before, inferencePasses, true)
     for (const layer of [0, 1]) {
       expect(countLayer(after, layer)).toEqual({
         rmsNorm: 2,
         linear: 4,
-        slice: 5,
-        rotary: 2,
-        kvWrite: 1,
+        rotaryKvWrite: 1,
         attention: 1,
-        swiglu: 1,
       })
     }
     const linears = after.ops.filter((op) => op.kind === 'linear' && op.origin.startsWith('layers.0.'))
@@ -68,24 +65,16 @@ describe('a layer of Llama', () => {
       "%8: i32[T] = selectTokens(source=%0, sampled=%7)  # tokens
       %11: f32[T, 16] = embedding(table=%10, ids=%8) {dtype=f32}  # embed_tokens
       %13: f32[T, 16] = rmsNorm(x=%11, weight=%12) {dtype=f32, eps=0.00001}  # layers.0.input_norm
-      %34: f32[T, 32] = linear(x=%13, w=%33) {dtype=f32, activation=none}  # layers.0.attn.q_proj+k_proj+v_proj
-      %35: f32[T, 16] = slice(x=%34) {start=0, length=16}  # layers.0.attn.q_proj
-      %36: f32[T, 8] = slice(x=%34) {start=16, length=8}  # layers.0.attn.k_proj
-      %37: f32[T, 8] = slice(x=%34) {start=24, length=8}  # layers.0.attn.v_proj
-      %14: f32[T, 16] = rotary(x=%35, positions=%1, table=%9) {dtype=f32, headDim=4, rotaryDim=4, style=half}  # layers.0.attn.q_rotary
-      %15: f32[T, 8] = rotary(x=%36, positions=%1, table=%9) {dtype=f32, headDim=4, rotaryDim=4, style=half}  # layers.0.attn.k_rotary
-      %18: f32[6, 2, 4, 4], %19: f32[6, 2, 4, 4] = kvWrite(k=%15, v=%37, slots=%2, kCache=%16, vCache=%17) {numKvHeads=2, headDim=4, blockSize=4}  # layers.0.attn.kv_write
-      %20: f32[T, 16] = attention(q=%14, kCache=%18, vCache=%19, blockTables=%5, cuSeqlensQ=%3, contextLens=%4) {numKvHeads=2, headDim=4, blockSize=4, dtype=f32, numHeads=4, scale=0.5}  # layers.0.attn
-      %31: f32[T, 16] = linear(x=%20, w=%21, residual=%11) {dtype=f32, activation=none}  # layers.0.attn.o_proj
-      %23: f32[T, 16] = rmsNorm(x=%31, weight=%22) {dtype=f32, eps=0.00001}  # layers.0.post_attention_norm
-      %39: f32[T, 40] = linear(x=%23, w=%38) {dtype=f32, activation=none}  # layers.0.mlp.gate_proj+up_proj
-      %40: f32[T, 20] = slice(x=%39) {start=0, length=20}  # layers.0.mlp.gate_proj
-      %41: f32[T, 20] = slice(x=%39) {start=20, length=20}  # layers.0.mlp.up_proj
-      %30: f32[T, 20] = swiglu(a=%40, b=%41) {dtype=f32}  # layers.0.mlp.gated
-      %32: f32[T, 16] = linear(x=%30, w=%24, residual=%31) {dtype=f32, activation=none}  # layers.0.mlp.down_proj
-      %25: f32[R, 16] = gatherRows(x=%32, rows=%6)  # logits_rows
-      %27: f32[R, 16] = rmsNorm(x=%25, weight=%26) {dtype=f32, eps=0.00001}  # norm
-      %29: f32[R, 24] = linear(x=%27, w=%28) {dtype=f32, activation=none}  # lm_head"
+      %32: f32[T, 32] = linear(x=%13, w=%31) {dtype=f32, activation=none}  # layers.0.attn.q_proj+k_proj+v_proj
+      %14: f32[T, 16], %17: f32[6, 2, 4, 4], %18: f32[6, 2, 4, 4] = rotaryKvWrite(x=%32, positions=%1, table=%9, slots=%2, kCache=%15, vCache=%16) {numKvHeads=2, headDim=4, blockSize=4, dtype=f32, numHeads=4, rotaryDim=4}  # layers.0.attn.kv_write
+      %19: f32[T, 16] = attention(q=%14, kCache=%17, vCache=%18, blockTables=%5, cuSeqlensQ=%3, contextLens=%4) {numKvHeads=2, headDim=4, blockSize=4, dtype=f32, numHeads=4, scale=0.5}  # layers.0.attn
+      %29: f32[T, 16] = linear(x=%19, w=%20, residual=%11) {dtype=f32, activation=none}  # layers.0.attn.o_proj
+      %22: f32[T, 16] = rmsNorm(x=%29, weight=%21) {dtype=f32, eps=0.00001}  # layers.0.post_attention_norm
+      %34: f32[T, 20] = linear(x=%22, w=%33) {dtype=f32, activation=silu, gated=true}  # layers.0.mlp.gate_proj+up_proj
+      %30: f32[T, 16] = linear(x=%34, w=%23, residual=%29) {dtype=f32, activation=none}  # layers.0.mlp.down_proj
+      %24: f32[R, 16] = gatherRows(x=%30, rows=%6)  # logits_rows
+      %26: f32[R, 16] = rmsNorm(x=%24, weight=%25) {dtype=f32, eps=0.00001}  # norm
+      %28: f32[R, 24] = linear(x=%26, w=%27) {dtype=f32, activation=none}  # lm_head"
     `)
   })
 })
@@ -93,7 +82,7 @@ describe('a layer of Llama', () => {
 describe('each pass in turn', () => {
   test.each([
     { name: 'plain', config: {}, dtype: 'f32' },
-    { name: 'biases', config: { attentionBias: true, mlpBias: true }, dtype: 'f32' },
+    { name: 'biases', config: { qkvBias: true, outputBias: true, mlpBias: true }, dtype: 'f32' },
     { name: 'tied embeddings', config: { tieWordEmbeddings: true }, dtype: 'f32' },
     // The reference ignores rounding, so an f16 graph shows the same numbers and other fusions.
     { name: 'f16', config: {}, dtype: 'f16' },

@@ -1,0 +1,298 @@
+// Times every variant of every kernel at the shapes of a Llama layer: one decode step and prefills. What cannot run is
+// listed with its reason, never left out silently.
+
+import { bytesOf } from '../core/dtype.ts'
+import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
+import type { Device } from '../device/device.ts'
+import { blockSize, preparePlans } from '../engine/load.ts'
+import { loadWeights } from '../engine/loadWeights.ts'
+import { evalDim, numElements, type DimEnv } from '../graph/dim.ts'
+import { valueOf, type Graph } from '../graph/graph.ts'
+import type { FloatDType } from '../graph/opDef.ts'
+import type { OpKind } from '../graph/ops/index.ts'
+import { wgslKernels } from '../kernels/index.ts'
+import type { KernelSet, KernelVariant } from '../kernels/spec.ts'
+import type { LlamaConfig } from '../models/llama/config.ts'
+import { llamaGraph } from '../models/llama/graph.ts'
+import { inferencePasses, runPasses } from '../passes/index.ts'
+import { makePlan } from '../plan/plan.ts'
+import { StepWriter, type Step } from '../plan/step.ts'
+import type { Plan } from '../plan/types.ts'
+import { isolateOps, type IsolatedOp } from './isolate.ts'
+import type { Roofs } from './roofs.ts'
+import { median } from './statistics.ts'
+import { syntheticCheckpoint, syntheticConfig } from './synthetic.ts'
+
+export interface KernelBenchOptions {
+  readonly models: readonly string[]
+  readonly dtype: FloatDType
+  /** Tokens of one sequence in a step: 1 is decoding, with `contextTokens` before it. */
+  readonly tokens: readonly number[]
+  readonly contextTokens: number
+  /** Only this op kind. */
+  readonly family: string | undefined
+  readonly runs: number
+  /** Of all copies of an op's weights; more than any cache holds. Default 64 MiB. */
+  readonly weightBytes?: number
+  /** Variants that would take longer for all their runs are skipped. */
+  readonly maxSeconds: number
+  readonly roofs: Roofs
+  readonly signal?: AbortSignal | undefined
+  readonly onPhase?: ((phase: string) => void) | undefined
+  readonly onResult?: ((result: KernelResult) => void | Promise<void>) | undefined
+}
+
+export interface KernelResult {
+  readonly model: string
+  readonly tokens: number
+  readonly op: OpKind
+  readonly origin: string
+  readonly shape: string
+  readonly variant: string
+  /** The variant that plans take here. */
+  readonly isChosen: boolean
+  /** Undefined where it could not run; `skipped` says why. */
+  readonly micros: number | undefined
+  readonly gigabytesPerSecond: number | undefined
+  readonly gflops: number | undefined
+  /** Time that the roofs allow over time taken. */
+  readonly roofFraction: number | undefined
+  readonly skipped: string | undefined
+}
+
+/** Op kinds that have kernels: what `family` may name. */
+export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
+
+export async function benchKernels(device: Device, options: KernelBenchOptions): Promise<KernelResult[]> {
+  const results: KernelResult[] = []
+  for (const model of options.models) {
+    const config = syntheticConfig(model, 1)
+    for (const tokens of options.tokens) {
+      const step = stepOf(tokens, options.contextTokens)
+      for (const op of isolateOps(
+        graphOf(config, step, options.dtype),
+        step.dims,
+        options.weightBytes ?? 2 ** 26,
+      )) {
+        if (options.family !== undefined && op.kind !== options.family) continue
+        for (const variant of wgslKernels.specs[op.kind]?.variants ?? []) {
+          throwIfCancelled(options.signal, 'bench kernels')
+          options.onPhase?.(`${model} ${tokens} tokens: ${op.origin} ${variant.name}`)
+          const result = await timeVariant(device, model, op, variant, step, options)
+          if (result === undefined) continue
+          results.push(result)
+          await options.onResult?.(result)
+        }
+      }
+    }
+  }
+  return results
+}
+
+interface StepShape {
+  readonly dims: DimEnv
+  readonly tokens: number
+  /** Tokens in the cache when the step is over. */
+  readonly context: number
+}
+
+function stepOf(tokens: number, contextTokens: number): StepShape {
+  const context = tokens === 1 ? Math.max(contextTokens, 1) : tokens
+  return { dims: { T: tokens, S: 1, R: 1 }, tokens, context }
+}
+
+function graphOf(config: LlamaConfig, { context }: StepShape, dtype: FloatDType): Graph {
+  const options = {
+    dtype,
+    maxSeqLen: context,
+    blockSize,
+    numBlocks: Math.ceil(context / blockSize),
+    maxNumSeqs: 1,
+    head: 'sample',
+  } as const
+  return runPasses(llamaGraph(config, options), inferencePasses)
+}
+
+/** Undefined if the variant does not support the op here. */
+async function timeVariant(
+  device: Device,
+  model: string,
+  op: IsolatedOp,
+  variant: KernelVariant,
+  step: StepShape,
+  options: KernelBenchOptions,
+): Promise<KernelResult | undefined> {
+  const { roofs, runs, maxSeconds } = options
+  const kernels = forcing(op.kind, variant)
+  const work = workOf(op, step)
+  const roofSeconds = Math.max(work.bytes / roofs.read.value, (work.flops ?? 0) / roofs.fma.value) / 1e9
+  const head = {
+    model,
+    tokens: step.tokens,
+    op: op.kind,
+    origin: op.origin,
+    shape: op.shape,
+    variant: variant.name,
+  }
+  const skip = (reason: string, isChosen = false): KernelResult => ({
+    ...head,
+    isChosen,
+    micros: undefined,
+    gigabytesPerSecond: undefined,
+    gflops: undefined,
+    roofFraction: undefined,
+    skipped: reason,
+  })
+  // Plain variants reach a few per cent of the roof.
+  const expected = roofSeconds * op.copies * (runs + 1) * 10
+  if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`)
+  try {
+    const plan = makePlan(op.graph, {
+      kernels: kernels.set,
+      capabilities: device.capabilities,
+      maxima: step.dims,
+    })
+    if (!kernels.isSupported()) return undefined
+    const seconds = await timePlan(device, plan, step, op, runs)
+    return {
+      ...head,
+      isChosen: kernels.isChosen(),
+      micros: seconds * 1e6,
+      gigabytesPerSecond: work.bytes / seconds / 1e9,
+      gflops: work.flops === undefined ? undefined : work.flops / seconds / 1e9,
+      roofFraction: roofSeconds / seconds,
+      skipped: undefined,
+    }
+  } catch (error) {
+    const isLimit = error instanceof RuntimeFault && ['plan/limit', 'device/memory'].includes(error.code)
+    if (!isLimit) throw error
+    return skip(error.message, kernels.isChosen())
+  }
+}
+
+/** The usual kernels, but with one variant for a kind. */
+function forcing(
+  kind: OpKind,
+  variant: KernelVariant,
+): { set: KernelSet; isSupported: () => boolean; isChosen: () => boolean } {
+  let isSupported = true
+  let isChosen = false
+  return {
+    set: {
+      ...wgslKernels,
+      select(problem, capabilities) {
+        const usual = wgslKernels.select(problem, capabilities)
+        if (problem.op.kind !== kind) return usual
+        isChosen = usual.name === variant.name
+        isSupported = variant.supports(problem, capabilities)
+        return isSupported ? variant : usual
+      },
+    },
+    isSupported: () => isSupported,
+    isChosen: () => isChosen,
+  }
+}
+
+/** Median seconds of one op: by timestamps, else by the clock over all copies. */
+async function timePlan(
+  device: Device,
+  plan: Plan,
+  step: StepShape,
+  { graph, copies }: IsolatedOp,
+  runs: number,
+): Promise<number> {
+  const weights = await loadWeights(device, [plan], syntheticCheckpoint('kernels', graph))
+  try {
+    const loaded = await preparePlans(device, [plan], weights)
+    try {
+      const prepared = loaded.plans[0]!
+      const inputs = writeInputs(plan, step)
+      const [output] = Object.keys(plan.outputs)
+      const seconds: number[] = []
+      for (let run = 0; run <= runs; run++) {
+        const begin = performance.now()
+        const profiled = await device.profile?.(prepared, inputs, [output!])
+        if (profiled === undefined) {
+          await device.run(prepared, inputs, [output!])
+          if (run > 0) seconds.push((performance.now() - begin) / 1000 / copies)
+        } else if (run > 0) {
+          // An op may take several dispatches.
+          const perCopy = Array.from({ length: copies }, () => 0)
+          plan.dispatches.forEach(({ origin }, index) => {
+            perCopy[Number(origin.slice(origin.lastIndexOf('#') + 1))]! += profiled.nanoseconds[index]! / 1e9
+          })
+          seconds.push(...perCopy)
+        }
+      }
+      return median(seconds)
+    } finally {
+      loaded.dispose()
+    }
+  } finally {
+    for (const buffer of weights.values()) buffer.destroy()
+  }
+}
+
+/** Inputs of one sequence in blocks 0, 1, …; inputs that only sampling reads stay zero, which is greedy. */
+function writeInputs(plan: Plan, { dims, tokens, context }: StepShape): Step {
+  const start = context - tokens
+  const known: Readonly<Record<string, (index: number) => number>> = {
+    positions: (i) => start + i,
+    slotMapping: (i) => start + i,
+    cuSeqlensQ: (i) => i * tokens,
+    contextLens: () => context,
+    blockTables: (i) => i,
+  }
+  const values = Object.fromEntries(
+    plan.step.fields.map(({ name, shape }) => {
+      const value = known[name] ?? (() => 0)
+      return [name, Array.from({ length: numElements(shape, dims) }, (_, i) => value(i))]
+    }),
+  )
+  return new StepWriter(plan.step, plan.maxima).write(dims, values)
+}
+
+interface Work {
+  /** Read and written once each. */
+  readonly bytes: number
+  /** Undefined for ops that only move or map. */
+  readonly flops: number | undefined
+}
+
+function workOf({ graph }: IsolatedOp, { dims, tokens, context }: StepShape): Work {
+  const op = graph.ops.find(({ kind }) => kind !== 'slice')!
+  const bytesOfValue = (id: (typeof graph.inputs)[number]): number => {
+    const { shape, dtype } = valueOf(graph, id)
+    return numElements(shape, dims) * bytesOf(dtype)
+  }
+  const operands = { ...op.inputs, ...op.outputs }
+  const sum = (names: readonly string[]): number =>
+    names.reduce(
+      (total, name) => total + (operands[name] === undefined ? 0 : bytesOfValue(operands[name])),
+      0,
+    )
+  const dim = (name: string, axis: number): number =>
+    evalDim(valueOf(graph, operands[name]!).shape.at(axis)!, dims)
+  switch (op.kind) {
+    case 'linear':
+      return { bytes: sum(Object.keys(operands)), flops: 2 * dim('y', 0) * dim('x', -1) * dim('y', -1) }
+    case 'attention': {
+      const { numHeads, headDim } = op.attrs
+      const pairs = tokens === 1 ? context : (tokens * (tokens + 1)) / 2
+      return { bytes: sum(['q', 'kCache', 'vCache', 'y']), flops: 4 * numHeads * headDim * pairs }
+    }
+    case 'embedding':
+    case 'gatherRows':
+      return { bytes: 2 * sum(['y']), flops: undefined }
+    case 'rotary':
+      return { bytes: 2 * sum(['x']), flops: undefined }
+    default: {
+      // Ops that write rows of a KV cache move what they are given, and leave the rest of the cache alone.
+      if (/kvwrite/i.test(op.kind)) {
+        const given = Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name))
+        return { bytes: 2 * sum(given), flops: undefined }
+      }
+      return { bytes: sum(Object.keys(operands)), flops: undefined }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// Results in the line format in which other runtimes are compared: one JSON object a metric and workload.
+
+import type { LlmBench } from './llm.ts'
+import type { Samples } from './statistics.ts'
+
+export interface BenchLine {
+  readonly peer: string
+  readonly version: string
+  readonly adapter: string
+  readonly workload: string
+  readonly metric: string
+  readonly value: number
+  readonly unit: string
+  readonly runs: readonly number[]
+  readonly median: number
+}
+
+/** `prefill` and `decode` of one run; the workload is named `llama-15m-f32-p128g16`. */
+export function benchLines(bench: LlmBench, version: string): BenchLine[] {
+  const line = (metric: string, { median, runs }: Samples): BenchLine => ({
+    peer: 'tabhopper',
+    version,
+    adapter: shortAdapter(bench.adapter.description),
+    workload: workloadOf(bench),
+    metric,
+    value: median,
+    unit: 'tok/s',
+    runs,
+    median,
+  })
+  return [line('prefill', bench.prefillTokensPerSecond), line('decode', bench.decodeTokensPerSecond)]
+}
+
+export function workloadOf({ model, dtype, promptTokens, newTokens, batch }: LlmBench): string {
+  const base = model
+    .replace(/^synthetic:/, '')
+    .replace(/[/\\]+$/, '')
+    .replace(/^.*[/\\]/, '')
+  const name = base.startsWith('llama') ? base : `llama-${base}`
+  return `${name}-${dtype}-p${promptTokens}g${newTokens}${batch === 1 ? '' : `b${batch}`}`
+}
+
+function shortAdapter(description: string): string {
+  if (/llvmpipe/i.test(description)) return 'lavapipe'
+  return /swiftshader/i.test(description) ? 'swiftshader' : description
+}

@@ -1,0 +1,218 @@
+// Prefill and decode speed of a Llama on one device, with what it costs the CPU, where the GPU's time goes and how
+// near the adapter's roofs that is. Measured through the public facade; kernels by a separate, profiled run.
+
+import { createEngineFacade } from '../api/engine.ts'
+import { engineOptions } from '../api/model.ts'
+import type { AdapterInfo, Engine } from '../api/types.ts'
+import type { BufferOwner, Device } from '../device/device.ts'
+import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
+import { blockSize } from '../engine/load.ts'
+import type { FloatDType } from '../graph/opDef.ts'
+import { checkBudget, engineMemory } from './memory.ts'
+import { isDecode, meterDevice, type Meter } from './meter.ts'
+import { kernelTimes, type KernelTime } from './profile.ts'
+import type { Roofs } from './roofs.ts'
+import { median, samplesOf, type Samples } from './statistics.ts'
+import type { BenchModel } from './synthetic.ts'
+import { prefillFlops, weightBytesOf } from './work.ts'
+
+export interface LlmBenchOptions {
+  readonly promptTokens: number
+  /** Tokens after the first one, which prefill gives. */
+  readonly newTokens: number
+  /** Sequences at once. */
+  readonly batch: number
+  readonly dtype: FloatDType
+  readonly runs: number
+  readonly warmUps: number
+  /** Called once it is known that the model fits. */
+  readonly measureRoofs?: (() => Promise<Roofs>) | undefined
+  /** Bytes that the engine may take; undefined leaves it to the device to refuse. */
+  readonly maxMemoryBytes: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** What is being done, for a person who waits. */
+  readonly onPhase?: ((phase: string) => void) | undefined
+}
+
+export interface LlmBench {
+  readonly model: string
+  readonly adapter: AdapterInfo
+  readonly dtype: FloatDType
+  readonly numLayers: number
+  readonly promptTokens: number
+  readonly newTokens: number
+  readonly batch: number
+  readonly loadSeconds: number
+  readonly ttftMs: Samples
+  /** Prompt tokens of all sequences over the time to their last first token. */
+  readonly prefillTokensPerSecond: Samples
+  /** Tokens after the first ones, over the time after them. */
+  readonly decodeTokensPerSecond: Samples
+  /** Encode and submit of one decode step. */
+  readonly cpuMsPerDecodeStep: Samples
+  readonly dispatchesPerDecodeStep: number
+  readonly weightBytesPerStep: number
+  /** 10⁹ bytes of weights a second while decoding, and what part that is of the read roof. */
+  readonly decodeGigabytesPerSecond: number
+  readonly decodeRoofFraction: number | undefined
+  /** 10⁹ operations a second in prefill, and what part that is of the multiply-add roof. */
+  readonly prefillGflops: number
+  readonly prefillRoofFraction: number | undefined
+  /** By kernel, longest first; undefined where the adapter has no timestamps. */
+  readonly gpuMs:
+    | { readonly prefill: readonly KernelTime[]; readonly decode: readonly KernelTime[] }
+    | undefined
+  readonly bytes: Readonly<Record<BufferOwner, number>>
+  readonly roofs: Roofs | undefined
+}
+
+/** Throws engine/memory if the model does not fit the budget. The device stays its owner's; the rest is freed. */
+export async function benchLlm(
+  device: Device,
+  model: BenchModel,
+  options: LlmBenchOptions,
+): Promise<LlmBench> {
+  const { promptTokens, newTokens, batch, dtype, runs, warmUps, signal, onPhase } = options
+  const llmOptions = engineOptionsFor(model, options)
+  const memory = engineMemory(model.config, llmOptions, device.capabilities)
+  if (options.maxMemoryBytes !== undefined) checkBudget(model.name, memory, options.maxMemoryBytes)
+  onPhase?.('roofs')
+  const roofs = await options.measureRoofs?.()
+  const meter = meterDevice(device)
+  const beginLoad = performance.now()
+  const llm = await LlmEngine.load(meter.device, model.config, model.checkpoint, {
+    ...llmOptions,
+    onProgress: (loaded, total) => onPhase?.(`weights ${Math.floor((100 * loaded) / total)} %`),
+  })
+  const loadSeconds = (performance.now() - beginLoad) / 1000
+  const engine = createEngineFacade({ model: model.name, llm, tokenizer: undefined, ownsDevice: false })
+  try {
+    for (let i = 0; i < warmUps; i++) {
+      onPhase?.('warm-up')
+      await generateOnce(engine, model, { ...options, newTokens: Math.min(newTokens, 4) })
+    }
+    meter.take()
+    const timed: Timed[] = []
+    for (let i = 0; i < runs; i++) {
+      onPhase?.(`run ${i + 1} of ${runs}`)
+      timed.push(await generateOnce(engine, model, options))
+    }
+    const decodeSteps = meter.take().filter(isDecode)
+    const bytes = device.memory()
+    const gpuMs = device.profile === undefined ? undefined : await profile(engine, model, meter, options)
+    signal?.throwIfAborted()
+
+    const prefill = samplesOf(timed.map(({ prefillMs }) => (batch * promptTokens * 1000) / prefillMs))
+    const decode = samplesOf(timed.map(({ decodeMs }) => (batch * newTokens * 1000) / decodeMs))
+    const plan = decodeSteps[0]?.plan
+    const weightBytesPerStep = plan === undefined ? 0 : weightBytesOf(plan)
+    const decodeGigabytesPerSecond = (weightBytesPerStep * decode.median) / batch / 1e9
+    const prefillGflops = (prefillFlops(model.config, promptTokens) * prefill.median) / promptTokens / 1e9
+    return {
+      model: model.name,
+      adapter: device.adapter,
+      dtype,
+      numLayers: model.config.numLayers,
+      promptTokens,
+      newTokens,
+      batch,
+      loadSeconds,
+      ttftMs: samplesOf(timed.map(({ ttftMs }) => ttftMs)),
+      prefillTokensPerSecond: prefill,
+      decodeTokensPerSecond: decode,
+      cpuMsPerDecodeStep: samplesOf(decodeSteps.map(({ cpuMs }) => cpuMs)),
+      dispatchesPerDecodeStep: plan?.dispatches.length ?? 0,
+      weightBytesPerStep,
+      decodeGigabytesPerSecond,
+      decodeRoofFraction: roofs && decodeGigabytesPerSecond / roofs.read.value,
+      prefillGflops,
+      prefillRoofFraction: roofs && prefillGflops / roofs.fma.value,
+      gpuMs,
+      bytes,
+      roofs,
+    }
+  } finally {
+    await engine.dispose()
+  }
+}
+
+/** As the library would choose, but with memory for exactly the sequences of this benchmark. */
+function engineOptionsFor(
+  { config }: BenchModel,
+  { dtype, promptTokens, newTokens, batch, signal }: LlmBenchOptions,
+): LlmEngineOptions {
+  const maxSeqLen = promptTokens + newTokens + 1
+  return {
+    ...engineOptions(config, { dtype, maxSeqLen, maxNumSeqs: batch }),
+    numBlocks: batch * Math.ceil(maxSeqLen / blockSize),
+    signal,
+  }
+}
+
+interface Timed {
+  /** Median over the sequences. */
+  readonly ttftMs: number
+  /** To the last first token. */
+  readonly prefillMs: number
+  /** From there to the last token. */
+  readonly decodeMs: number
+}
+
+async function generateOnce(
+  engine: Engine,
+  { config }: BenchModel,
+  { promptTokens, newTokens, batch, signal }: LlmBenchOptions,
+): Promise<Timed> {
+  const begin = performance.now()
+  const sequences = Array.from({ length: batch }, async (_, index) => {
+    const stream = engine.completions.create({
+      prompt: promptOf(promptTokens, config.vocabSize, index),
+      temperature: 0,
+      max_tokens: newTokens + 1,
+      stream: true,
+      ...(signal === undefined ? {} : { signal }),
+    })
+    const times: number[] = []
+    for await (const { choices } of stream)
+      if ((choices[0]?.tokens.length ?? 0) > 0) times.push(performance.now())
+    return { first: times[0]!, last: times.at(-1)! }
+  })
+  const ends = await Promise.all(sequences)
+  const lastFirst = Math.max(...ends.map(({ first }) => first))
+  return {
+    ttftMs: median(ends.map(({ first }) => first - begin)),
+    prefillMs: lastFirst - begin,
+    decodeMs: Math.max(...ends.map(({ last }) => last)) - lastFirst,
+  }
+}
+
+/** Ids spread over the vocabulary, different for each sequence. */
+function promptOf(length: number, vocabSize: number, sequence: number): number[] {
+  return Array.from({ length }, (_, i) => ((i + sequence * 31) * 7919 + 104_729) % vocabSize)
+}
+
+const profiledTokens = 8
+
+async function profile(
+  engine: Engine,
+  model: BenchModel,
+  meter: Meter,
+  options: LlmBenchOptions,
+): Promise<LlmBench['gpuMs']> {
+  options.onPhase?.('profile')
+  meter.isProfiling = true
+  try {
+    await generateOnce(engine, model, { ...options, newTokens: Math.min(options.newTokens, profiledTokens) })
+  } finally {
+    meter.isProfiling = false
+  }
+  const steps = meter.take()
+  return {
+    // All steps of the prompt together, but the mean of the decode steps.
+    prefill: kernelTimes(
+      steps.filter((step) => !isDecode(step)),
+      1,
+    ),
+    decode: kernelTimes(steps.filter(isDecode), steps.filter(isDecode).length),
+  }
+}

@@ -1,0 +1,127 @@
+// Benchmark results as text for a person.
+
+import type { KernelResult } from '../bench/kernels.ts'
+import type { LlmBench } from '../bench/llm.ts'
+import type { KernelTime } from '../bench/profile.ts'
+import type { Roof, Roofs } from '../bench/roofs.ts'
+import type { Samples } from '../bench/statistics.ts'
+import type { Environment, OutputStream } from './deps.ts'
+import { coloursFor, formatBytes, table } from './terminal.ts'
+
+const numKernelRows = 12
+
+export function llmReport(
+  bench: LlmBench,
+  loadAverage: number,
+  stdout: OutputStream,
+  env: Environment,
+): string {
+  const { bold, dim } = coloursFor(stdout, env)
+  const { bytes, gpuMs, roofs } = bench
+  const rows = [
+    [
+      'prefill',
+      range(bench.prefillTokensPerSecond),
+      'tok/s',
+      reached(bench.prefillGflops, 'GFLOP/s', bench.prefillRoofFraction),
+    ],
+    [
+      'decode',
+      range(bench.decodeTokensPerSecond),
+      'tok/s',
+      reached(bench.decodeGigabytesPerSecond, 'GB/s of weights', bench.decodeRoofFraction),
+    ],
+    ['time to first token', range(bench.ttftMs), 'ms', ''],
+    [
+      'CPU per decode step',
+      range(bench.cpuMsPerDecodeStep),
+      'ms',
+      `${bench.dispatchesPerDecodeStep} dispatches`,
+    ],
+  ]
+  const memory = (['weights', 'states', 'arena', 'step', 'readback'] as const).map(
+    (owner) => `${owner} ${formatBytes(bytes[owner])}`,
+  )
+  const total = Object.values(bytes).reduce((sum, value) => sum + value, 0)
+  return [
+    `${bold(bench.model)}  ${bench.dtype}, ${bench.numLayers} layers, ${bench.promptTokens} + ${bench.newTokens} tokens, batch ${bench.batch}`,
+    dim(
+      `${bench.adapter.description}, load average ${loadAverage.toFixed(1)}, loaded in ${number(bench.loadSeconds)} s`,
+    ),
+    ...table(rows, [1]),
+    `memory: ${memory.join(', ')}; ${bold(formatBytes(total))} in all`,
+    ...(roofs === undefined ? [] : ['', ...roofLines(roofs)]),
+    ...(gpuMs === undefined
+      ? ['', 'GPU time by kernel: this adapter has no timestamps.']
+      : [...kernelTable('prefill', gpuMs.prefill), ...kernelTable('one decode step', gpuMs.decode)]),
+  ].join('\n')
+}
+
+export function roofLines({ read, copy, fma, dot4 }: Roofs): string[] {
+  const row = (name: string, roof: Roof | undefined): string[] =>
+    roof === undefined
+      ? [name, 'none', '', '']
+      : [name, number(roof.value), roof.unit, `${roof.form}; at best ${number(roof.best)}`]
+  return table(
+    [
+      row('roof: read', read),
+      row('roof: copy', copy),
+      row('roof: f32 multiply-add', fma),
+      row('roof: int8 dot product', dot4),
+    ],
+    [1],
+  )
+}
+
+function kernelTable(title: string, times: readonly KernelTime[]): string[] {
+  const total = times.reduce((sum, { ms }) => sum + ms, 0)
+  const rows = times
+    .slice(0, numKernelRows)
+    .map(({ variant, origin, dispatches, ms, share }) => [
+      variant,
+      origin,
+      number(dispatches),
+      number(ms),
+      `${(100 * share).toFixed(1)} %`,
+    ])
+  const head = ['kernel', 'at', 'dispatches', 'ms', 'share']
+  return ['', `GPU time of ${title}: ${number(total)} ms`, ...table([head, ...rows], [2, 3, 4])]
+}
+
+export function kernelReport(results: readonly KernelResult[]): string[] {
+  const head = ['model', 'tokens', 'kernel', 'at', 'µs', 'GB/s', 'GFLOP/s', 'of roof']
+  const rows = results.map((result) => {
+    const start = [
+      result.model.replace('synthetic:', ''),
+      String(result.tokens),
+      `${result.variant}${result.isChosen ? ' *' : ''}`,
+      result.origin,
+    ]
+    if (result.micros === undefined) return [...start, '-', '-', '-', `skipped: ${result.skipped}`]
+    return [
+      ...start,
+      number(result.micros),
+      number(result.gigabytesPerSecond!),
+      result.gflops === undefined ? '' : number(result.gflops),
+      percent(result.roofFraction),
+    ]
+  })
+  return [...table([head, ...rows], [1, 4, 5, 6]), '* the variant that plans take']
+}
+
+function range({ median, min, max }: Samples): string {
+  return `${number(median)} (${number(min)} to ${number(max)})`
+}
+
+function reached(value: number, unit: string, fraction: number | undefined): string {
+  return `${number(value)} ${unit}${fraction === undefined ? '' : `, ${percent(fraction)} of the roof`}`
+}
+
+function percent(fraction: number | undefined): string {
+  return fraction === undefined ? '' : `${(100 * fraction).toFixed(1)} %`
+}
+
+/** Three significant digits. */
+function number(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
+}

@@ -1,0 +1,99 @@
+// Kernels that turn logits into token ids: countTokens, processLogits, sample.
+
+import processLogitsShader from '../../shaders/process_logits.wgsl?raw'
+import sampleShader from '../../shaders/sample.wgsl?raw'
+import countTokensShader from '../../shaders/sample_count_tokens.wgsl?raw'
+import { packWidth, read, rowsOf, tensorOf, widthOf, write } from './shapes.ts'
+import type { KernelSpec } from './spec.ts'
+
+const invocations = 256
+
+const countTokensSpec: KernelSpec = {
+  op: 'countTokens',
+  variants: [
+    {
+      name: 'count_tokens',
+      summary: 'one workgroup a sequence; each invocation owns every 256th id',
+      shader: countTokensShader,
+      supports: () => true,
+      configure: (problem) => ({
+        bindings: [
+          read('ids'),
+          read('cuSeqlensQ'),
+          read('contextLens'),
+          read('targets'),
+          write('tokenCounts'),
+        ],
+        constants: { u32: { VOCAB: widthOf(tensorOf(problem, 'tokenCounts')) } },
+        packWidth: 1,
+        workgroupSize: [invocations, 1, 1],
+        grid: [rowsOf(tensorOf(problem, 'contextLens')), 1, 1],
+      }),
+    },
+  ],
+}
+
+const processLogitsSpec: KernelSpec = {
+  op: 'processLogits',
+  variants: [
+    {
+      name: 'process_logits',
+      summary: 'one invocation a Pack; each logit is looked up among the biases',
+      shader: processLogitsShader,
+      supports: () => true,
+      configure(problem) {
+        const y = tensorOf(problem, 'y')
+        const width = packWidth(problem, ['logits', 'y'])
+        const packs = widthOf(y) / width
+        return {
+          bindings: [
+            read('logits', width),
+            read('controls'),
+            read('biasIds'),
+            read('biasValues'),
+            read('tokenCounts'),
+            read('targets'),
+            write('y', width),
+          ],
+          constants: { u32: { PACKS: packs }, flags: { SCALAR: width === 1 } },
+          packWidth: width,
+          workgroupSize: [invocations, 1, 1],
+          grid: [Math.ceil(packs / invocations), rowsOf(y), 1],
+        }
+      },
+    },
+  ],
+}
+
+const sampleSpec: KernelSpec = {
+  op: 'sample',
+  variants: [
+    {
+      name: 'sample',
+      summary: 'one workgroup a row; tree reduction of (score, id), thresholds by an eight-way search',
+      shader: sampleShader,
+      supports: () => true,
+      configure(problem) {
+        const logits = tensorOf(problem, 'logits')
+        const truncates = problem.tensors['controls'] !== undefined
+        return {
+          bindings: [
+            read('logits'),
+            ...(truncates ? [read('controls')] : []),
+            read('temperature'),
+            read('seed'),
+            read('tokenIndex'),
+            read('targets'),
+            write('sampled'),
+          ],
+          constants: { u32: { VOCAB: widthOf(logits) }, flags: { TRUNCATES: truncates } },
+          packWidth: 1,
+          workgroupSize: [invocations, 1, 1],
+          grid: [rowsOf(logits), 1, 1],
+        }
+      },
+    },
+  ],
+}
+
+export const sampleSpecs: readonly KernelSpec[] = [countTokensSpec, processLogitsSpec, sampleSpec]

@@ -1,0 +1,197 @@
+// What benchmarks add up: medians, work, times by kernel, lines for comparison.
+
+import { describe, expect, test } from 'vitest'
+import { benchKernels } from '../../../src/bench/kernels.ts'
+import { benchLines } from '../../../src/bench/lines.ts'
+import { benchLlm, type LlmBench } from '../../../src/bench/llm.ts'
+import { meterDevice } from '../../../src/bench/meter.ts'
+import { kernelTimes } from '../../../src/bench/profile.ts'
+import { median, samplesOf } from '../../../src/bench/statistics.ts'
+import { syntheticConfig, syntheticModel } from '../../../src/bench/synthetic.ts'
+import { prefillFlops, weightBytesOf } from '../../../src/bench/work.ts'
+import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
+import type { Device } from '../../../src/device/device.ts'
+import { planLlama } from '../../../src/engine/load.ts'
+import { wgslKernels } from '../../../src/kernels/index.ts'
+import type { Plan } from '../../../src/plan/types.ts'
+import { minimalCapabilities } from '../models/tinyLlama.ts'
+
+test.each([
+  [[3], 3],
+  [[3, 1], 2],
+  [[9, 1, 5], 5],
+  [[4, 1, 3, 2], 2.5],
+])('the median of %j is %d', (values, expected) => {
+  expect(median(values)).toBe(expected)
+})
+
+test('samples keep their order', () => {
+  expect(samplesOf([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3, runs: [3, 1, 2] })
+})
+
+describe('work', () => {
+  const config = syntheticConfig('synthetic:llama-15m', 2)
+
+  test('counts the weights of a step once, tied embeddings as the head, tables not at all', () => {
+    const options = { dtype: 'f32', maxSeqLen: 32, maxNumSeqs: 1, numBlocks: 2, head: 'sample' } as const
+    const [plan] = planLlama(config, options, [{ T: 1, S: 1, R: 1 }], minimalCapabilities)
+    const layer = 4 * 288 * 288 + 3 * 288 * 768 + 2 * 288
+    expect(weightBytesOf(plan!)).toBe(4 * (2 * layer + 288 + 32_000 * 288))
+  })
+
+  test('counts two operations a product, for one and three tokens', () => {
+    const perToken = 2 * (4 * 288 * 288 + 3 * 288 * 768)
+    // Scores and sums over one key, then over 1 + 2 + 3.
+    expect(prefillFlops(config, 1)).toBe(2 * (perToken + 4 * 288) + 2 * 288 * 32_000)
+    expect(prefillFlops(config, 3)).toBe(2 * (3 * perToken + 6 * 4 * 288) + 2 * 288 * 32_000)
+  })
+})
+
+test('kernel times add up over layers and steps, longest first', () => {
+  const dispatch = (variant: string, origin: string): unknown => ({ op: 'linear', variant, origin })
+  const plan = {
+    dispatches: [dispatch('a', 'layers.0.q'), dispatch('a', 'layers.11.q'), dispatch('b', 'head')],
+  } as unknown as Plan
+  const step = { plan, dims: { T: 1, S: 1, R: 1 }, cpuMs: 0, nanoseconds: Float64Array.of(1e6, 2e6, 9e6) }
+  expect(kernelTimes([step, step], 2)).toEqual([
+    { op: 'linear', variant: 'b', origin: 'head', dispatches: 1, ms: 9, share: 0.75 },
+    { op: 'linear', variant: 'a', origin: 'layers.*.q', dispatches: 2, ms: 3, share: 0.25 },
+  ])
+  expect(kernelTimes([{ ...step, nanoseconds: undefined }], 1)).toEqual([])
+})
+
+/** A recording device that says each dispatch took a microsecond. */
+function timedDevice(): Device {
+  const device = createRecordingDevice(minimalCapabilities)
+  return {
+    ...device,
+    profile: async (prepared, step, outputs) => ({
+      outputs: await device.run(prepared, step, outputs),
+      nanoseconds: new Float64Array(prepared.plan.dispatches.length).fill(1000),
+    }),
+  }
+}
+
+const llmOptions = {
+  promptTokens: 20,
+  newTokens: 6,
+  batch: 2,
+  dtype: 'f16',
+  runs: 2,
+  warmUps: 1,
+  maxMemoryBytes: undefined,
+} as const
+
+describe('a model benchmark', () => {
+  const model = syntheticModel('synthetic:llama-15m', { dtype: 'f16', layers: 2 })
+
+  test('reports every figure, and frees what it took', async () => {
+    const device = timedDevice()
+    const roof = { value: 10, best: 11, unit: 'GB/s', form: 'made up' } as const
+    const bench = await benchLlm(device, model, {
+      ...llmOptions,
+      measureRoofs: async () => ({ read: roof, copy: roof, fma: roof, dot4: undefined }),
+    })
+    expect(bench).toMatchObject({ numLayers: 2, batch: 2, bytes: { weights: expect.any(Number) } })
+    expect(bench.decodeTokensPerSecond.runs).toHaveLength(2)
+    expect(bench.cpuMsPerDecodeStep.median).toBeGreaterThan(0)
+    expect(bench.decodeRoofFraction).toBeCloseTo(bench.decodeGigabytesPerSecond / 10)
+    // Two of two layers at a microsecond each.
+    const down = bench.gpuMs?.decode.find(({ origin }) => origin === 'layers.*.mlp.down_proj')
+    expect(down).toMatchObject({ op: 'linear', dispatches: 2 })
+    expect(down!.ms).toBeCloseTo(0.002)
+    expect(device.memory()).toMatchObject({ weights: 0, states: 0, arena: 0 })
+  })
+
+  test('has no kernel times where the device has no timestamps', async () => {
+    const bench = await benchLlm(createRecordingDevice(minimalCapabilities), model, llmOptions)
+    expect(bench.gpuMs).toBeUndefined()
+    expect(bench.decodeRoofFraction).toBeUndefined()
+  })
+
+  test('refuses before it allocates', async () => {
+    const device = createRecordingDevice(minimalCapabilities)
+    await expect(benchLlm(device, model, { ...llmOptions, maxMemoryBytes: 2 ** 20 })).rejects.toThrow(
+      '[engine/memory]',
+    )
+    expect(device.calls).toEqual([])
+  })
+})
+
+test('lines are those of the other runtimes', () => {
+  const bench = {
+    model: 'synthetic:llama-15m',
+    adapter: { description: 'llvmpipe: Mesa' },
+    dtype: 'f32',
+    promptTokens: 128,
+    newTokens: 16,
+    batch: 1,
+    prefillTokensPerSecond: samplesOf([100, 120, 110]),
+    decodeTokensPerSecond: samplesOf([10, 30, 20]),
+  } as unknown as LlmBench
+  const head = {
+    peer: 'tabhopper',
+    version: '1',
+    adapter: 'lavapipe',
+    workload: 'llama-15m-f32-p128g16',
+    unit: 'tok/s',
+  }
+  expect(benchLines(bench, '1')).toEqual([
+    { ...head, metric: 'prefill', value: 110, median: 110, runs: [100, 120, 110] },
+    { ...head, metric: 'decode', value: 20, median: 20, runs: [10, 30, 20] },
+  ])
+  const named = (model: string, batch: number): string =>
+    benchLines({ ...bench, model, batch }, '1')[0]!.workload
+  expect(named('/models/tiny/', 4)).toBe('llama-tiny-f32-p128g16b4')
+  expect(named('/models/tiny', 1)).toBe('llama-tiny-f32-p128g16')
+})
+
+test('kernels: every kind of op of the model is timed, in each variant that supports it', async () => {
+  const roof = { value: 1000, best: 1000, unit: 'GB/s', form: 'made up' } as const
+  const results = await benchKernels(timedDevice(), {
+    models: ['synthetic:llama-15m'],
+    dtype: 'f16',
+    tokens: [1, 16],
+    contextTokens: 32,
+    family: undefined,
+    runs: 1,
+    weightBytes: 1,
+    maxSeconds: 1e9,
+    roofs: { read: roof, copy: roof, fma: roof, dot4: undefined },
+  })
+  const origins = new Set(results.map(({ origin }) => origin))
+  expect([...origins]).toEqual(
+    expect.arrayContaining(['layers.*.mlp.down_proj', 'layers.*.attn', 'lm_head', 'sample']),
+  )
+  const linears = results.filter(
+    ({ op, origin, tokens }) => op === 'linear' && origin === 'lm_head' && tokens === 1,
+  )
+  expect(linears.length).toBeGreaterThan(1)
+  expect(linears.length).toBeLessThanOrEqual(wgslKernels.specs.linear!.variants.length)
+  expect(linears.filter(({ isChosen }) => isChosen)).toHaveLength(1)
+  for (const { micros, skipped } of results) {
+    expect(skipped).toBeUndefined()
+    expect(micros).toBeGreaterThanOrEqual(1)
+  }
+})
+
+test('kernels: what would take too long or does not fit is named', async () => {
+  const roof = { value: 1e-3, best: 1e-3, unit: 'GB/s', form: 'made up' } as const
+  const [result] = await benchKernels(timedDevice(), {
+    models: ['synthetic:llama-15m'],
+    dtype: 'f16',
+    tokens: [1],
+    contextTokens: 32,
+    family: 'linear',
+    runs: 1,
+    maxSeconds: 1,
+    roofs: { read: roof, copy: roof, fma: roof, dot4: undefined },
+  })
+  expect(result).toMatchObject({ micros: undefined, skipped: expect.stringContaining('would take about') })
+})
+
+test('a meter passes results on and profiles only when told and able', async () => {
+  const { device, take } = meterDevice(createRecordingDevice(minimalCapabilities))
+  expect(device.profile).toBeUndefined()
+  expect(take()).toEqual([])
+})

@@ -1,0 +1,118 @@
+// Synthetic models: exact shapes, repeatable random weights, and the refusal of what does not fit.
+
+import { describe, expect, test } from 'vitest'
+import { engineOptions } from '../../../src/api/model.ts'
+import { checkBudget, engineMemory } from '../../../src/bench/memory.ts'
+import { syntheticConfig, syntheticModel, syntheticNames } from '../../../src/bench/synthetic.ts'
+import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
+import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
+import { decodeF32 } from '../../../src/weights/decode.ts'
+import { minimalCapabilities } from '../models/tinyLlama.ts'
+
+const q = 'model.layers.0.self_attn.q_proj.weight'
+
+describe('shapes', () => {
+  // Parameters as published for these models, tied embeddings counted once.
+  test.each([
+    ['synthetic:llama-15m', 15_191_712],
+    ['synthetic:llama-110m', 109_529_856],
+    ['synthetic:llama-1b', 1_235_814_400],
+    ['synthetic:llama-2-7b', 6_738_415_616],
+    ['synthetic:llama-2-70b', 68_976_648_192],
+  ])('of %s add up to %i parameters', (name, expected) => {
+    const { checkpoint } = syntheticModel(name, { dtype: 'f16' })
+    const numParameters = [...checkpoint.tensors.values()].reduce(
+      (sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1),
+      0,
+    )
+    expect(numParameters).toBe(expected)
+  })
+
+  test('are known for every name, with as many layers as asked', () => {
+    expect(syntheticNames).toHaveLength(5)
+    expect(syntheticConfig('synthetic:llama-2-7b', 3).numLayers).toBe(3)
+    expect(syntheticConfig('synthetic:llama-2-70b')).toMatchObject({
+      numLayers: 80,
+      numKvHeads: 8,
+      headDim: 128,
+    })
+  })
+
+  test.each(['synthetic:llama-3b', 'llama-15m', 'synthetic:'])('%s is a model/unsupported fault', (name) => {
+    expect(() => syntheticConfig(name)).toThrow('[model/unsupported]')
+  })
+})
+
+describe('weights', () => {
+  const { checkpoint } = syntheticModel('synthetic:llama-15m', { dtype: 'f32', layers: 1 })
+  const numbers = async (start: number, count: number, name = q): Promise<Float32Array> =>
+    decodeF32(checkpoint.tensors.get(name)!.dtype, await checkpoint.read(name, start, count))
+
+  test('are the same however they are sliced', async () => {
+    const name = 'model.embed_tokens.weight'
+    // Beyond the length of the block that they repeat.
+    const whole = await numbers(1000, 600_000, name)
+    const parts = await Promise.all([
+      numbers(1000, 1, name),
+      numbers(1001, 299_999, name),
+      numbers(301_000, 300_000, name),
+    ])
+    expect(parts.flatMap((part) => [...part])).toEqual([...whole])
+  })
+
+  test('have the scale that keeps activations in range', async () => {
+    const values = await numbers(0, 288 * 288)
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    const variance = values.reduce((sum, value) => sum + value ** 2, 0) / values.length
+    expect(Math.abs(mean)).toBeLessThan(1e-3)
+    expect(variance * 288).toBeGreaterThan(0.97)
+    expect(variance * 288).toBeLessThan(1.03)
+    const norm = await numbers(0, 288, 'model.norm.weight')
+    expect(Math.abs(norm.reduce((sum, value) => sum + value, 0) / 288 - 1)).toBeLessThan(0.02)
+  })
+
+  test('differ between tensors, rows and seeds, and agree between dtypes up to rounding', async () => {
+    const row = [...(await numbers(0, 288))]
+    expect(row).not.toEqual([...(await numbers(288, 288))])
+    expect(row).not.toEqual([...(await numbers(0, 288, 'model.layers.0.self_attn.k_proj.weight'))])
+    const other = syntheticModel('synthetic:llama-15m', { dtype: 'f32', layers: 1, seed: 1 }).checkpoint
+    expect(row).not.toEqual([...decodeF32('f32', await other.read(q, 0, 288))])
+    const half = syntheticModel('synthetic:llama-15m', { dtype: 'f16', layers: 1 }).checkpoint
+    const rounded = decodeF32('f16', await half.read(q, 0, 288))
+    for (const [i, value] of row.entries())
+      expect(Math.abs(rounded[i]! - value)).toBeLessThan(Math.abs(value) * 2 ** -10 + 2 ** -24)
+  })
+
+  test('end where the tensor ends', async () => {
+    await expect(numbers(288 * 288 - 1, 1)).resolves.toHaveLength(1)
+    await expect(checkpoint.read(q, 288 * 288 - 1, 2)).rejects.toThrow('[weights/shape]')
+    await expect(checkpoint.read('nothing', 0, 1)).rejects.toThrow('[weights/missing]')
+  })
+})
+
+describe('memory', () => {
+  const options = (name: string) =>
+    engineOptions(syntheticConfig(name), { dtype: 'f16', maxSeqLen: 193, maxNumSeqs: 2 })
+
+  test('is what the engine then allocates', async () => {
+    const { config, checkpoint } = syntheticModel('synthetic:llama-15m', { dtype: 'f16' })
+    const memory = engineMemory(config, options('synthetic:llama-15m'), minimalCapabilities)
+    const device = createRecordingDevice(minimalCapabilities)
+    await LlmEngine.load(device, config, checkpoint, options('synthetic:llama-15m'))
+    expect(device.memory()).toMatchObject({
+      weights: memory.weightBytes,
+      states: memory.stateBytes,
+      arena: memory.arenaBytes,
+    })
+  })
+
+  test('is refused one byte above the budget, with the sum, and not at it', () => {
+    const name = 'synthetic:llama-2-70b'
+    const memory = engineMemory(syntheticConfig(name), options(name), minimalCapabilities)
+    expect(memory.weightBytes).toBeGreaterThan(68e9 * 2)
+    expect(() => checkBudget(name, memory, memory.totalBytes)).not.toThrow()
+    expect(() => checkBudget(name, memory, memory.totalBytes - 1)).toThrow(
+      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most [\d.]+ GiB, got 128\.\d\d GiB of weights \+ [\d.]+ GiB of KV cache \+ [\d.]+ GiB of arena = [\d.]+ GiB\. /,
+    )
+  })
+})
