@@ -36,7 +36,7 @@ fn main(
     let g = load_w(w2 + up + k);
     let h = load_w(w3 + up + k);
 #endif
-    for (var r = 0u; r < ROWS; r++) {
+    for (var r = 0u; r < loop_bound(ROWS); r++) {
       let x = load_x(x_offset + min(first + r, last) * x_stride + k);
       sums[r] += Pack(dot(x, a), dot(x, b), dot(x, c), dot(x, d));
 #if GATED

@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_id) lid
     }
 #endif
     workgroupBarrier();
-    for (var i = 0u; i < 16u; i++) {
+    for (var i = 0u; i < loop_bound(16u); i++) {
       let row = i * LINE + lid.y * 4u;
       let column = i * LINE + lid.x * 4u;
       let columns = vec4<f32>(ws[column], ws[column + 1u], ws[column + 2u], ws[column + 3u]);

@@ -207,7 +207,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   // Four ids share one block of random numbers; an invocation takes whole blocks.
   for (var block = lane; block * 4u < loop_bound(VOCAB); block += WG_X) {
     var logits4 = vec4<f32>(NO_LOGIT);
-    for (var i = 0u; i < 4u; i++) {
+    for (var i = 0u; i < loop_bound(4u); i++) {
       let id = block * 4u + i;
       if (id >= VOCAB) {
         break;

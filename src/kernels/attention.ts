@@ -8,12 +8,14 @@ import { invariant } from '../core/errors.ts'
 import { affine, ceilDiv } from '../graph/dim.ts'
 import type { AttentionAttrs } from '../graph/ops/attention.ts'
 import { packWidth, read, rowsOf, tensorOf, widthOf, write, type PackWidth } from './shapes.ts'
-import type { KernelBinding, KernelProblem, KernelSpec, KernelVariant } from './spec.ts'
+import type { KernelBinding, KernelCapabilities, KernelProblem, KernelSpec, KernelVariant } from './spec.ts'
 
 const invocations = 64
 
-/** Query rows that share the loads of keys and values in one workgroup. */
-const maxRows = 8
+/** Query rows that share the loads of keys and values in one workgroup; compilers for CPUs choke on more than four. */
+function maxRows({ adapterClass }: KernelCapabilities): number {
+  return adapterClass === 'software' ? 4 : 8
+}
 
 /** Keys of one split; splits lie at multiples of it, so that a position's split does not depend on the batch. */
 const splitKeys = 256
@@ -80,15 +82,18 @@ function isDecode({ maxima }: KernelProblem): boolean {
 }
 
 /** Query heads of one workgroup: the most that divide a KV head's group. */
-function headsOf({ numHeads, numKvHeads }: AttentionAttrs): number {
+function headsOf({ numHeads, numKvHeads }: AttentionAttrs, capabilities: KernelCapabilities): number {
   const group = numHeads / numKvHeads
-  for (let heads = Math.min(maxRows, group); heads > 1; heads--) if (group % heads === 0) return heads
+  for (let heads = Math.min(maxRows(capabilities), group); heads > 1; heads--)
+    if (group % heads === 0) return heads
   return 1
 }
 
 /** Consecutive tokens of one workgroup. In decode neighbours belong to different sequences and share nothing. */
-function tokensOf(problem: KernelProblem): number {
-  return isDecode(problem) ? 1 : Math.max(1, Math.floor(maxRows / headsOf(attrsOf(problem))))
+function tokensOf(problem: KernelProblem, capabilities: KernelCapabilities): number {
+  return isDecode(problem)
+    ? 1
+    : Math.max(1, Math.floor(maxRows(capabilities) / headsOf(attrsOf(problem), capabilities)))
 }
 
 function splitsOf(problem: KernelProblem): number {
@@ -96,10 +101,14 @@ function splitsOf(problem: KernelProblem): number {
   return Math.ceil(maxKeys / splitKeys)
 }
 
-function rowsConfig(problem: KernelProblem, isSplit: boolean): ReturnType<KernelVariant['configure']> {
+function rowsConfig(
+  problem: KernelProblem,
+  capabilities: KernelCapabilities,
+  isSplit: boolean,
+): ReturnType<KernelVariant['configure']> {
   const attrs = attrsOf(problem)
   const width = widthFor(problem)
-  const [heads, tokens] = [headsOf(attrs), tokensOf(problem)]
+  const [heads, tokens] = [headsOf(attrs, capabilities), tokensOf(problem, capabilities)]
   const splits = isSplit ? splitsOf(problem) : 1
   return {
     bindings: [
@@ -125,9 +134,10 @@ function rowsConfig(problem: KernelProblem, isSplit: boolean): ReturnType<Kernel
 }
 
 /** Workgroup memory that attention_rows takes stays below this for the largest head. */
-function fitsWorkgroup(problem: KernelProblem, maxWorkgroupBytes: number): boolean {
+function fitsWorkgroup(problem: KernelProblem, capabilities: KernelCapabilities): boolean {
   const { headDim } = attrsOf(problem)
-  return maxRows * (headDim + invocations + 3) * 4 + invocations * 20 <= maxWorkgroupBytes
+  const bytes = maxRows(capabilities) * (headDim + invocations + 3) * 4 + invocations * 20
+  return bytes <= capabilities.maxWorkgroupBytes
 }
 
 const rows: KernelVariant = {
@@ -135,8 +145,8 @@ const rows: KernelVariant = {
   summary:
     'up to 8 query rows of one KV head a workgroup, so keys and values are loaded once for all of them',
   shader: rowsShader,
-  supports: (problem, { maxWorkgroupBytes }) => fitsWorkgroup(problem, maxWorkgroupBytes),
-  configure: (problem) => rowsConfig(problem, false),
+  supports: fitsWorkgroup,
+  configure: (problem, capabilities) => rowsConfig(problem, capabilities, false),
 }
 
 const split: KernelVariant = {
@@ -144,8 +154,8 @@ const split: KernelVariant = {
   summary: 'as attention_rows, each workgroup takes 256 keys and a second dispatch merges; for long decodes',
   shader: rowsShader,
   supports: (problem, capabilities) =>
-    rows.supports(problem, capabilities) && isDecode(problem) && splitsOf(problem) > 1,
-  configure: (problem) => rowsConfig(problem, true),
+    fitsWorkgroup(problem, capabilities) && isDecode(problem) && splitsOf(problem) > 1,
+  configure: (problem, capabilities) => rowsConfig(problem, capabilities, true),
   scratch(problem) {
     const { numHeads, headDim } = attrsOf(problem)
     const tokens = rowsOf(tensorOf(problem, 'y'))
