@@ -10,28 +10,14 @@ var<workgroup> query: array<Pack, HEAD_PACKS>;
 var<workgroup> weights: array<f32, WG_X>;
 var<workgroup> scratch: array<f32, WG_X>;
 
-fn row_of(sequence: u32, kv_head: u32, key: u32) -> u32 {
-  let block = u32(load_blockTables(sequence * blockTables_stride + key / BLOCK_SIZE));
-  return ((block * KV_HEADS + kv_head) * BLOCK_SIZE + key % BLOCK_SIZE) * HEAD_PACKS;
-}
-
-fn product(a: Pack, b: Pack) -> f32 {
-#if SCALAR
-  return a * b;
-#else
-  return dot(a, b);
-#endif
-}
+#import paged_attention
 
 @compute @workgroup_size(WG_X)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let head = wid.x;
   let t = wid.y;
   let kv_head = head / HEADS_PER_KV;
-  var sequence = 0u;
-  while (sequence + 1u < params.S && t >= u32(load_cuSeqlensQ(sequence + 1u))) {
-    sequence++;
-  }
+  let sequence = sequence_of(t);
   let end = u32(load_cuSeqlensQ(sequence + 1u));
   let num_keys = u32(load_contextLens(sequence)) - (end - t) + 1u;
 
@@ -47,7 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let key = tile + lane;
     var score = -3.4e38;
     if (key < num_keys) {
-      let row = row_of(sequence, kv_head, key);
+      let row = cache_row(sequence, kv_head, key);
       var sum = 0.0;
       for (var i = 0u; i < loop_bound(HEAD_PACKS); i++) {
         sum += product(query[i], load_kCache(row + i));
@@ -74,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
       if (i < HEAD_PACKS) {
         var sum = sums[o] * rescale;
         for (var j = 0u; j < tile_keys; j++) {
-          sum += weights[j] * load_vCache(row_of(sequence, kv_head, tile + j) + i);
+          sum += weights[j] * load_vCache(cache_row(sequence, kv_head, tile + j) + i);
         }
         sums[o] = sum;
       }

@@ -20,26 +20,7 @@ var<workgroup> row_sum: array<f32, ROWS>;
 var<workgroup> rescale: array<f32, ROWS>;
 var<workgroup> merged: array<Pack, WG_X>;
 
-fn sequence_of(t: u32) -> u32 {
-  var sequence = 0u;
-  while (sequence + 1u < params.S && t >= u32(load_cuSeqlensQ(sequence + 1u))) {
-    sequence++;
-  }
-  return sequence;
-}
-
-fn cache_row(sequence: u32, kv_head: u32, key: u32) -> u32 {
-  let block = u32(load_blockTables(sequence * blockTables_stride + key / BLOCK_SIZE));
-  return ((block * KV_HEADS + kv_head) * BLOCK_SIZE + key % BLOCK_SIZE) * HEAD_PACKS;
-}
-
-fn product(a: Pack, b: Pack) -> f32 {
-#if SCALAR
-  return a * b;
-#else
-  return dot(a, b);
-#endif
-}
+#import paged_attention
 
 @compute @workgroup_size(WG_X)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -36,12 +36,7 @@ export async function createEngine(options: WebEngineOptions): Promise<Engine> {
       await adapter.requestDevice(deviceDescriptor(adapter)),
       describeAdapter(adapter, 'browser'),
     )
-    try {
-      return await createEngineOn(device, model, options)
-    } catch (error) {
-      device.dispose()
-      throw error
-    }
+    return await createEngineOn(device, model, options)
   } finally {
     await model.close()
   }

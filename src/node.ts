@@ -49,12 +49,7 @@ export async function createEngine(options: NodeEngineOptions): Promise<Engine> 
       options.device === 'reference'
         ? createReferenceDevice()
         : await openDawnDevice({ adapter: options.adapter })
-    try {
-      return await createEngineOn(device, model, options)
-    } catch (error) {
-      device.dispose()
-      throw error
-    }
+    return await createEngineOn(device, model, options)
   } finally {
     await model.close()
   }

@@ -106,19 +106,27 @@ function count(where: string, value: number, limit: number): number {
   })
 }
 
-/** Loads an open model onto a device. The model can be closed afterwards; the device is disposed with the engine. */
+/**
+ * Loads an open model onto a device, which the engine then owns: it is disposed with the engine, or at once when
+ * loading fails. The model can be closed afterwards.
+ */
 export async function createEngineOn(
   device: Device,
   model: LoadedModel,
   options: EngineOptions,
 ): Promise<Engine> {
-  const llm = await LlmEngine.load(
-    device,
-    model.config,
-    model.checkpoint,
-    engineOptions(model.config, options),
-  )
-  const { totalBytes } = model.checkpoint
-  options.onProgress?.({ phase: 'ready', loadedBytes: totalBytes, totalBytes })
-  return createEngineFacade({ model: model.name, llm, tokenizer: model.tokenizer, ownsDevice: true })
+  try {
+    const { totalBytes } = model.checkpoint
+    const report = (phase: 'compile' | 'ready'): void =>
+      options.onProgress?.({ phase, loadedBytes: totalBytes, totalBytes })
+    const llm = await LlmEngine.load(device, model.config, model.checkpoint, {
+      ...engineOptions(model.config, options),
+      onCompile: () => report('compile'),
+    })
+    report('ready')
+    return createEngineFacade({ model: model.name, llm, tokenizer: model.tokenizer, ownsDevice: true })
+  } catch (error) {
+    device.dispose()
+    throw error
+  }
 }

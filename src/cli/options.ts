@@ -23,6 +23,8 @@ export interface SamplingFlags {
   readonly topP?: number
   readonly minP?: number
   readonly repetitionPenalty?: number
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
 }
 
 /** A commander parser of one flag. */
@@ -156,6 +158,16 @@ export function addSamplingOptions(command: Command, temperature: number): Comma
         between('--repetition-penalty', 0.01, 10),
       ),
     )
+    .addOption(
+      new Option('--presence-penalty <a>', 'above 0: less of any token that the answer has').argParser(
+        between('--presence-penalty', -2, 2),
+      ),
+    )
+    .addOption(
+      new Option('--frequency-penalty <a>', 'above 0: the less, the more often the answer has it').argParser(
+        between('--frequency-penalty', -2, 2),
+      ),
+    )
 }
 
 /** The reference device computes in f64, so rounding its weights to f16 must be asked for. */
@@ -185,6 +197,8 @@ export function samplingOptions(flags: SamplingFlags): SamplingOptions {
     top_p: flags.topP,
     min_p: flags.minP,
     repetition_penalty: flags.repetitionPenalty,
+    presence_penalty: flags.presencePenalty,
+    frequency_penalty: flags.frequencyPenalty,
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -13,12 +13,14 @@ import { flatten, readGolden } from '../helpers/golden.ts'
 async function load(device: 'reference' | 'webgpu'): Promise<Engine> {
   const model = await openModel(`${fixturesDir}/golden/gguf/gqa.gguf`)
   const target = device === 'reference' ? createReferenceDevice() : await openDawnDevice()
-  return createEngineOn(target, model, {
+  const engine = await createEngineOn(target, model, {
     dtype: 'f16',
     maxSeqLen: 64,
     maxNumSeqs: 2,
     maxNumBatchedTokens: 16,
   })
+  await model.close()
+  return engine
 }
 
 describe.each(['reference', 'webgpu'] as const)('on %s', (device) => {

@@ -24,7 +24,9 @@ async function load(
   const model = await openModelStore(directoryStore(dir))
   const target = device === 'reference' ? createReferenceDevice() : await openDawnDevice({ half: device })
   const maxNumBatchedTokens = maxSeqLen === 64 ? 16 : 96
-  return createEngineOn(target, model, { dtype, maxSeqLen, maxNumSeqs: 4, maxNumBatchedTokens })
+  const engine = await createEngineOn(target, model, { dtype, maxSeqLen, maxNumSeqs: 4, maxNumBatchedTokens })
+  await model.close()
+  return engine
 }
 
 /** Long prompts need longer tables and several blocks of a block table; short ones are faster without. */
@@ -120,6 +122,7 @@ describe('one sequence, many ways to compute it', () => {
       numBlocks: 8,
     } as const
     llm = await LlmEngine.load(await testDevice(), model.config, model.checkpoint, options)
+    await model.close()
     tokens = golden.prompts[2]!.tokens
     expected = flatten(await llm.logits(tokens))
   })

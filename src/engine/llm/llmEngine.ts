@@ -23,6 +23,8 @@ export interface LlmEngineOptions extends LoadWeightsOptions {
   readonly maxNumBatchedTokens: number
   /** Blocks of the KV cache. */
   readonly numBlocks: number
+  /** Called once the weights are there and compiling begins. */
+  readonly onCompile?: (() => void) | undefined
 }
 
 export interface TokenEvent {
@@ -79,6 +81,7 @@ export class LlmEngine {
   ): Promise<LlmEngine> {
     const plans = planLlama(config, { ...options, head: 'sample' }, buckets(options), device.capabilities)
     const weights = await loadWeights(device, plans, checkpoint, options)
+    options.onCompile?.()
     try {
       return new LlmEngine(device, config, options, weights, await preparePlans(device, plans, weights))
     } catch (error) {

@@ -12,6 +12,7 @@ test('a request right after an abort is answered, whenever the abort came', asyn
   const model = await openModelStore(directoryStore(`${fixturesDir}/golden/llama/gqa`))
   const options = { dtype: 'f32', maxSeqLen: 64, maxNumSeqs: 2, maxNumBatchedTokens: 16 } as const
   await using engine = await createEngineOn(slow(createReferenceDevice()), model, options)
+  await model.close()
   for (let pauseMs = 0; pauseMs < 32; pauseMs++) {
     const abort = new AbortController()
     const request = { prompt: [1, 2, 3], temperature: 0, stream: true, signal: abort.signal } as const

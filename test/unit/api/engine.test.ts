@@ -382,7 +382,7 @@ describe('the engine', () => {
       },
     })
     expect(own.model).toBe('gqa')
-    expect([...new Set(phases)]).toEqual(['weights', 'ready'])
+    expect([...new Set(phases)]).toEqual(['weights', 'compile', 'ready'])
     expect(fractions).toEqual(fractions.toSorted((a, b) => a - b))
     expect(fractions.at(-1)).toBe(1)
   })

@@ -52,6 +52,9 @@ describe('bad usage', () => {
     ['a word as temperature', ['chat', '--temperature', 'hot'], /--temperature: .* got hot\./],
     ['an infinite temperature', ['chat', '--temperature', 'Infinity'], /--temperature: .* got Infinity\./],
     ['a seed beyond integers', ['chat', '--seed', '9007199254740993'], /--seed: .* got 9007199254740993\./],
+    ['more than all of the probability', ['chat', '--top-p', '1.1'], /--top-p: .* from 0 to 1, got 1\.1\./],
+    ['no tokens to draw from', ['chat', '--top-k', '0'], /--top-k: .* got 0\./],
+    ['a penalty beyond its range', ['chat', '--presence-penalty', '-3'], /from -2 to 2, got -3\./],
     ['a dtype that is none', ['chat', '--dtype', 'f64'], /--dtype: expected f32 or f16, got f64\./],
     [
       'a device that is none',
