@@ -85,6 +85,8 @@ const config: ViteUserConfig = defineConfig({
           browser: {
             enabled: true,
             headless: true,
+            // By number: the name localhost needs an /etc/hosts, which bare containers lack.
+            api: { host: '127.0.0.1' },
             screenshotFailures: false,
             provider: playwright({
               launchOptions: { ...(chromium && { executablePath: chromium }), args: chromiumFlags },

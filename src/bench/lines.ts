@@ -31,7 +31,7 @@ export function benchLines(bench: LlmBench, version: string): BenchLine[] {
   return [line('prefill', bench.prefillTokensPerSecond), line('decode', bench.decodeTokensPerSecond)]
 }
 
-export function workloadOf({ model, dtype, promptTokens, newTokens, batch }: LlmBench): string {
+function workloadOf({ model, dtype, promptTokens, newTokens, batch }: LlmBench): string {
   const base = model
     .replace(/^synthetic:/, '')
     .replace(/[/\\]+$/, '')

@@ -18,9 +18,3 @@ export function median(values: readonly number[]): number {
 export function samplesOf(runs: readonly number[]): Samples {
   return { median: median(runs), min: Math.min(...runs), max: Math.max(...runs), runs: [...runs] }
 }
-
-export function sum(values: Iterable<number>): number {
-  let total = 0
-  for (const value of values) total += value
-  return total
-}

@@ -53,7 +53,7 @@ function commandPath(program: Command, argv: readonly string[]): Command[] {
 }
 
 /** The message of a fault as it is; anything else is a bug of ours and says so on one line. */
-export function faultMessage(error: unknown): string {
+function faultMessage(error: unknown): string {
   if (error instanceof RuntimeFault) return error.message
   const got = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   const line = got.replaceAll(/\s*\n\s*/g, ' ')

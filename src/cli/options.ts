@@ -5,7 +5,7 @@ import type { FloatDType, SamplingOptions } from '../api/types.ts'
 import type { CreateEngineOptions, DeviceName } from './deps.ts'
 import { usageFault } from './faults.ts'
 
-export const defaultModel = 'tiny-llama'
+const defaultModel = 'tiny-llama'
 
 export interface ModelFlags {
   readonly model: string
@@ -42,7 +42,7 @@ export function integer(flag: string, min: number, max: number = Number.MAX_SAFE
   }
 }
 
-export function nonNegative(flag: string): Parser<number> {
+function nonNegative(flag: string): Parser<number> {
   return (text) => {
     const value = /^\d*\.?\d+$|^\d+\.$/.test(text) ? Number(text) : NaN
     if (Number.isFinite(value)) return value
@@ -51,7 +51,7 @@ export function nonNegative(flag: string): Parser<number> {
 }
 
 /** A number from `min` to `max`. */
-export function between(flag: string, min: number, max: number): Parser<number> {
+function between(flag: string, min: number, max: number): Parser<number> {
   return (text) => {
     const value = /^-?\d*\.?\d+$/.test(text) ? Number(text) : NaN
     if (value >= min && value <= max) return value
@@ -171,7 +171,7 @@ export function addSamplingOptions(command: Command, temperature: number): Comma
 }
 
 /** The reference device computes in f64, so rounding its weights to f16 must be asked for. */
-export function dtypeOf({ dtype, device }: ModelFlags): FloatDType | undefined {
+function dtypeOf({ dtype, device }: ModelFlags): FloatDType | undefined {
   return dtype ?? (device === 'reference' ? 'f32' : undefined)
 }
 

@@ -5,8 +5,6 @@ type Branded<Name extends string> = number & { readonly [brand]: Name }
 
 /** Index of a block in the KV cache. */
 export type BlockId = Branded<'BlockId'>
-/** `blockId * blockSize + offset`: where one token's keys and values live. */
-export type SlotIndex = Branded<'SlotIndex'>
 /** Index into a plan's buffers. */
 export type BufferId = Branded<'BufferId'>
 /** Index into a graph's values. */

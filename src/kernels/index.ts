@@ -18,7 +18,7 @@ const specs: Partial<Record<OpKind, KernelSpec>> = Object.fromEntries(
 export const wgslKernels: KernelSet = { target: 'wgsl', specs, select: selectVariant }
 
 /** The last variant of the ladder that supports the problem. */
-export function selectVariant(problem: KernelProblem, capabilities: KernelCapabilities): KernelVariant {
+function selectVariant(problem: KernelProblem, capabilities: KernelCapabilities): KernelVariant {
   const variant = specs[problem.op.kind]?.variants.findLast(({ supports }) => supports(problem, capabilities))
   if (variant !== undefined) return variant
   throw new RuntimeFault('kernel/unsupported', {
