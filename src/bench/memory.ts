@@ -2,8 +2,7 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import type { LlmEngineOptions } from '../engine/llm/llmEngine.ts'
-import { planLlama, planMemory, type MemoryPlan } from '../engine/load.ts'
-import type { DimEnv } from '../graph/dim.ts'
+import { planLlama, planMemory, stepClasses, type MemoryPlan } from '../engine/load.ts'
 import type { LlamaConfig } from '../models/llama/config.ts'
 import type { Capabilities } from '../plan/types.ts'
 
@@ -18,15 +17,7 @@ export function engineMemory(
     maxBindingBytes: Number.MAX_SAFE_INTEGER,
     maxBufferBytes: Number.MAX_SAFE_INTEGER,
   }
-  return planMemory(planLlama(config, { ...options, head: 'sample' }, largestSteps(options), unlimited))
-}
-
-/** One decode step and one of the largest: between them they need all that the engine's plans need. */
-function largestSteps({ maxNumSeqs, maxNumBatchedTokens }: LlmEngineOptions): DimEnv[] {
-  return [...new Set([maxNumSeqs, maxNumBatchedTokens])].map((T) => {
-    const rows = Math.min(T, maxNumSeqs)
-    return { T, S: rows, R: rows }
-  })
+  return planMemory(planLlama(config, { ...options, head: 'sample' }, stepClasses(options), unlimited))
 }
 
 /** Throws engine/memory, with the sum written out, unless it fits. */

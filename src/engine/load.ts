@@ -24,6 +24,18 @@ export interface LlmShape {
   readonly head: LlamaGraphOptions['head']
 }
 
+/** Step classes that an engine plans for, smallest first: one token, one a sequence, and steps with prefill. */
+export function stepClasses({
+  maxNumSeqs,
+  maxNumBatchedTokens,
+}: {
+  readonly maxNumSeqs: number
+  readonly maxNumBatchedTokens: number
+}): DimEnv[] {
+  const sizes = [...new Set([1, maxNumSeqs, maxNumBatchedTokens])].sort((a, b) => a - b)
+  return sizes.map((T) => ({ T, S: Math.min(T, maxNumSeqs), R: Math.min(T, maxNumSeqs) }))
+}
+
 /** One plan for each bucket of `maxima`; all share weights, states and arena. */
 export function planLlama(
   config: LlamaConfig,

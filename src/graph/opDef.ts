@@ -67,7 +67,7 @@ export function tolerance(accuracy: AccuracyClass, dtype: DType, length: number)
   }
 }
 
-/** Throws unless `actual` has the given shape; `undefined` dims match anything. */
+/** Throws unless `actual` has the given shape. */
 export function expectShape(
   where: string,
   operand: string,

@@ -5,7 +5,7 @@ import type { OpKind } from '../graph/ops/index.ts'
 import { attentionSpec, rotaryKvWriteSpec } from './attention.ts'
 import { elementwiseSpecs } from './elementwise.ts'
 import { linearSpec } from './linear.ts'
-import { rmsNormSpec } from './reduce.ts'
+import { rmsNormSpec } from './norm.ts'
 import { sampleSpecs } from './sample.ts'
 import type { KernelCapabilities, KernelProblem, KernelSet, KernelSpec, KernelVariant } from './spec.ts'
 

@@ -2,6 +2,7 @@
 // Not here: any file format (safetensors.ts, sharded.ts) and conversion to numbers (decode.ts).
 import { bytesOf, type SourceDType } from '../core/dtype.ts'
 import { RuntimeFault } from '../core/errors.ts'
+import type { ByteSource } from '../core/files.ts'
 
 export interface TensorInfo {
   readonly name: string
@@ -60,4 +61,27 @@ export function tensorNamed<T extends TensorInfo>(
 /** Whether a value is an integer that counts something: not negative, not beyond 2^53 - 1. */
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/** A checkpoint over one file that it owns; `read` gets elements that have been checked to lie in the tensor. */
+export function fileCheckpoint<T extends TensorInfo>(
+  source: ByteSource,
+  tensors: ReadonlyMap<string, T>,
+  read: (info: T, start: number, count: number, signal: AbortSignal | undefined) => Promise<Uint8Array>,
+): Checkpoint {
+  let totalBytes = 0
+  for (const tensor of tensors.values()) totalBytes += tensor.bytes
+  return {
+    name: source.name,
+    tensors,
+    totalBytes,
+    async read(name, start, count, signal) {
+      const info = tensorNamed(tensors, name, source.name)
+      checkElements(info, start, count)
+      return read(info, start, count, signal)
+    },
+    async close() {
+      await source.close?.()
+    },
+  }
 }

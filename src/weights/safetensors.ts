@@ -3,7 +3,7 @@
 // Not here: several files as one checkpoint (sharded.ts).
 import { bytesOf, type SourceDType } from '../core/dtype.ts'
 import { RuntimeFault } from '../core/errors.ts'
-import { checkElements, isCount, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
+import { fileCheckpoint, isCount, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { findDuplicateKey } from './duplicateKeys.ts'
 import { decodeUtf8, isRecord, readExactly, shown, type ByteSource } from '../core/files.ts'
 
@@ -48,22 +48,10 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
 }
 
 function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, PlacedTensor>): Checkpoint {
-  let totalBytes = 0
-  for (const tensor of tensors.values()) totalBytes += tensor.bytes
-  return {
-    name: source.name,
-    tensors,
-    totalBytes,
-    async read(name, start, count, signal) {
-      const info = tensorNamed(tensors, name, source.name)
-      checkElements(info, start, count)
-      const elementBytes = bytesOf(info.dtype)
-      return readExactly(source, info.offset + start * elementBytes, count * elementBytes, signal)
-    },
-    async close() {
-      await source.close?.()
-    },
-  }
+  return fileCheckpoint(source, tensors, ({ dtype, offset }, start, count, signal) => {
+    const elementBytes = bytesOf(dtype)
+    return readExactly(source, offset + start * elementBytes, count * elementBytes, signal)
+  })
 }
 
 async function readHeaderLength(source: ByteSource, signal?: AbortSignal): Promise<number> {

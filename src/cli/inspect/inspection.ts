@@ -1,10 +1,8 @@
 // Everything that is known of a model without running it: planned as the engine would, on no device.
 
 import { engineOptions } from '../../api/model.ts'
-import type { LlmEngineOptions } from '../../engine/llm/llmEngine.ts'
-import { planLlama, planMemory, type MemoryPlan } from '../../engine/load.ts'
+import { planLlama, planMemory, stepClasses, type MemoryPlan } from '../../engine/load.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
-import type { DimEnv } from '../../graph/dim.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type { CommandContext, LoadedModel } from '../deps.ts'
@@ -51,7 +49,7 @@ export async function inspectModel(
   const plans = planLlama(
     model.config,
     { ...options, head: 'sample' },
-    stepSizes(options),
+    stepClasses(options),
     probe?.capabilities ?? webgpuMinimum,
   )
   checkWeights(plans, model.checkpoint)
@@ -67,12 +65,4 @@ export async function inspectModel(
     plan: plans.at(-1)!,
     memory: planMemory(plans),
   }
-}
-
-/** The steps that the engine plans for, the largest last. */
-function stepSizes({ maxNumSeqs, maxNumBatchedTokens }: LlmEngineOptions): DimEnv[] {
-  return [1, maxNumSeqs, maxNumBatchedTokens].map((T) => {
-    const rows = Math.min(T, maxNumSeqs)
-    return { T, S: rows, R: rows }
-  })
 }

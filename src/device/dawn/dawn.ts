@@ -2,8 +2,9 @@
 
 import { create, globals } from 'webgpu'
 import { RuntimeFault } from '../../core/errors.ts'
+import type { Capabilities } from '../../plan/types.ts'
 import type { AdapterInfo, Device } from '../device.ts'
-import { describeAdapter, deviceDescriptor, type HalfMode } from '../webgpu/capabilities.ts'
+import { capabilitiesOf, describeAdapter, deviceDescriptor, type HalfMode } from '../webgpu/capabilities.ts'
 import { createWebGpuDevice } from '../webgpu/webgpu.ts'
 
 export interface DawnOptions {
@@ -55,16 +56,27 @@ async function requestAdapter(options: DawnOptions): Promise<GPUAdapter> {
   })
 }
 
+export interface DawnProbe {
+  readonly info: AdapterInfo
+  readonly limits: GPUSupportedLimits
+  readonly capabilities: Capabilities
+  readonly languageFeatures: readonly string[]
+}
+
 /** The adapter that `openDawnDevice` would use; undefined if there is none. */
-export async function probeDawnAdapter(
-  options: DawnOptions = {},
-): Promise<{ info: AdapterInfo; limits: GPUSupportedLimits } | undefined> {
+export async function probeDawnAdapter(options: DawnOptions = {}): Promise<DawnProbe | undefined> {
   const adapter = await requestAdapter(options).catch((error: unknown) => {
     if (error instanceof RuntimeFault) return undefined
     throw error
   })
   if (adapter === undefined) return undefined
-  return { info: describeAdapter(adapter, options.backend ?? 'default'), limits: adapter.limits }
+  const info = describeAdapter(adapter, options.backend ?? 'default')
+  return {
+    info,
+    limits: adapter.limits,
+    capabilities: capabilitiesOf(adapter, info),
+    languageFeatures: [...dawnInstance(options).wgslLanguageFeatures].sort(),
+  }
 }
 
 /** A raw device and what is known of its adapter, for those who measure below `Device`. Throws device/adapter. */

@@ -46,16 +46,17 @@ export function describeAdapter(adapter: GPUAdapter, backend: string): AdapterIn
 /** How f16 tensors are bound: as such, or packed in u32, which needs no feature. */
 export type HalfMode = 'native' | 'packed'
 
-/** What plans may use on a device; `half: 'packed'` gives up native f16 where it exists. */
+/**
+ * What plans may use on a device, or could on an adapter's; `half: 'packed'` gives up native f16 where it exists.
+ */
 export function capabilitiesOf(
-  device: GPUDevice,
+  { features, limits }: Pick<GPUDevice, 'features' | 'limits'>,
   adapter: AdapterInfo,
-  half: HalfMode | undefined,
+  half?: HalfMode,
 ): Capabilities {
-  const { limits } = device
   return {
-    subgroups: device.features.has('subgroups'),
-    nativeF16: device.features.has('shader-f16') && half !== 'packed',
+    subgroups: features.has('subgroups'),
+    nativeF16: features.has('shader-f16') && half !== 'packed',
     maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
     maxWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,

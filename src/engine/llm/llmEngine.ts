@@ -8,7 +8,7 @@ import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { DimEnv } from '../../graph/dim.ts'
-import { blockSize, checkContext, planLlama, preparePlans, type LoadedPlans } from '../load.ts'
+import { blockSize, checkContext, planLlama, preparePlans, stepClasses, type LoadedPlans } from '../load.ts'
 import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
 import { BlockManager } from './blockManager.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
@@ -79,7 +79,7 @@ export class LlmEngine {
     checkpoint: Checkpoint,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    const plans = planLlama(config, { ...options, head: 'sample' }, buckets(options), device.capabilities)
+    const plans = planLlama(config, { ...options, head: 'sample' }, stepClasses(options), device.capabilities)
     const weights = await loadWeights(device, plans, checkpoint, options)
     options.onCompile?.()
     try {
@@ -222,12 +222,6 @@ export class LlmEngine {
     }
     this.#streams.clear()
   }
-}
-
-/** Step classes, smallest first: one sequence decoding, several, and steps with prefill. */
-function buckets({ maxNumSeqs, maxNumBatchedTokens }: LlmEngineOptions): DimEnv[] {
-  const sizes = [...new Set([1, maxNumSeqs, maxNumBatchedTokens])].sort((a, b) => a - b)
-  return sizes.map((T) => ({ T, S: Math.min(T, maxNumSeqs), R: Math.min(T, maxNumSeqs) }))
 }
 
 function fits(dims: DimEnv, maxima: DimEnv): boolean {

@@ -4,7 +4,7 @@ import { bytesOf } from '../../core/dtype.ts'
 import { RuntimeFault } from '../../core/errors.ts'
 import { shown, type ByteSource } from '../../core/files.ts'
 import { decodeF32 } from '../decode.ts'
-import { checkElements, isCount, tensorNamed, type Checkpoint, type TensorInfo } from '../checkpoint.ts'
+import { fileCheckpoint, isCount, type Checkpoint, type TensorInfo } from '../checkpoint.ts'
 import { readHeader, shownValue, type GgufMetadata, type GgufTensor } from './header.ts'
 import { headerFault } from './headerReader.ts'
 import { isKnownArchitecture, roleOf, type TensorRole } from './names.ts'
@@ -51,23 +51,11 @@ export async function openGguf(source: ByteSource, signal?: AbortSignal): Promis
 }
 
 function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): Checkpoint {
-  let totalBytes = 0
-  for (const tensor of tensors.values()) totalBytes += tensor.bytes
-  return {
-    name: source.name,
-    tensors,
-    totalBytes,
-    async read(name, start, count, signal) {
-      const tensor = tensorNamed(tensors, name, source.name)
-      checkElements(tensor, start, count)
-      return tensor.headRows === undefined
-        ? readStored(source, tensor.stored, start, count, signal)
-        : readInterleaved(source, tensor.stored, tensor.headRows, start, count, signal)
-    },
-    async close() {
-      await source.close?.()
-    },
-  }
+  return fileCheckpoint(source, tensors, ({ headRows, stored }, start, count, signal) =>
+    headRows === undefined
+      ? readStored(source, stored, start, count, signal)
+      : readInterleaved(source, stored, headRows, start, count, signal),
+  )
 }
 
 function checkWhole(file: string, metadata: GgufMetadata): void {

@@ -1,4 +1,4 @@
-// Kernels where one workgroup reduces one row: rmsNorm, attention.
+// The kernel of rmsNorm: one workgroup reduces one row.
 
 import rmsNormShader from '../../shaders/rms_norm.wgsl?raw'
 import { invariant } from '../core/errors.ts'
