@@ -1,8 +1,12 @@
 // Computes y = act(x · wᵀ + bias) + residual for few rows: a workgroup takes 4 columns of all ROWS rows, its
 // invocations share the inner axis, so that neighbours load neighbouring weights and each weight is loaded once.
-// Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers).
+// Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers; with ONE_SUBGROUP,
+// where the workgroup is a subgroup, only there).
 
+#if ONE_SUBGROUP
+#else
 var<workgroup> partial: array<Pack, WG_X>;
+#endif
 
 @compute @workgroup_size(WG_X)
 fn main(
@@ -74,6 +78,9 @@ fn main(
 #if SUBGROUPS
 fn reduce(value: Pack, lane: u32, subgroup_lane: u32, subgroup_size: u32) -> Pack {
   let sum = subgroupAdd(value);
+#if ONE_SUBGROUP
+  return sum;
+#else
   workgroupBarrier();
   if (subgroup_lane == 0u) {
     partial[lane / subgroup_size] = sum;
@@ -84,6 +91,7 @@ fn reduce(value: Pack, lane: u32, subgroup_lane: u32, subgroup_size: u32) -> Pac
     total += partial[i];
   }
   return total;
+#endif
 }
 #else
 fn reduce(value: Pack, lane: u32) -> Pack {

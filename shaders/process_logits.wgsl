@@ -1,4 +1,5 @@
-// Computes y = logits with bias and penalties, as far as the row's controls ask for them. One invocation a Pack.
+// Computes y = logits with bias and penalties, for rows whose controls ask for them; other rows of y stay as they are.
+// Few workgroups a row, since even one that finds nothing to do takes its time.
 // Layout: logits, y [R, VOCAB], controls [R, 7], biasIds (ascending), biasValues [R, maxBiases], tokenCounts
 // [maxRows, VOCAB] with the prompt in bit 31 and a count below, targets [R] its rows.
 
@@ -48,19 +49,18 @@ fn is_neutral(r: u32) -> bool {
 
 @compute @workgroup_size(WG_X)
 fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
-  let column = gid.x;
   let r = gid.y;
-  if (column >= PACKS) {
-    return;
-  }
-  var value = load_logits(logits_offset + r * logits_stride + column);
-  // Rows that ask for nothing are copied. A loop of no rounds is skipped even where branches are only masked.
-  for (var i = 0u; i < select(loop_bound(PACK), 0u, is_neutral(r)); i++) {
+  // A loop of no rounds is skipped even where branches are only masked.
+  let end = select(PACKS, 0u, is_neutral(r));
+  for (var column = gid.x; column < end; column += WORKGROUPS * WG_X) {
+    var value = load_logits(logits_offset + r * logits_stride + column);
+    for (var i = 0u; i < loop_bound(PACK); i++) {
 #if SCALAR
-    value = process(r, column, value);
+      value = process(r, column, value);
 #else
-    value[i] = process(r, column * PACK + i, value[i]);
+      value[i] = process(r, column * PACK + i, value[i]);
 #endif
+    }
+    store_y(y_offset + r * y_stride + column, value);
   }
-  store_y(y_offset + r * y_stride + column, value);
 }

@@ -1,6 +1,6 @@
 // Picks one token id for each row of logits: the largest at temperature 0, else a draw by the Gumbel-max trick, from
-// what top-k, top-p and min-p keep. Layout: logits [R, VOCAB], controls [R, 7], temperature, tokenIndex and targets [R],
-// seed [R, 2], sampled [maxRows]. One workgroup a row.
+// what top-k, top-p and min-p keep. Layout: logits and processed [R, VOCAB], controls [R, 7], temperature, tokenIndex and
+// targets [R], seed [R, 2], sampled [maxRows]. One workgroup a row. `processed` is for rows with bias or penalties.
 
 #import philox
 
@@ -19,7 +19,22 @@ fn gumbel(bits: u32) -> f32 {
   return -log(-log(1.0 - u));
 }
 
+#if PROCESSED
+var<private> is_processed: bool;
+
+fn wants_processing(r: u32) -> bool {
+  let c = r * controls_stride;
+  return load_controls(c + 3u) != 1.0 || load_controls(c + 4u) != 0.0 || load_controls(c + 5u) != 0.0
+    || load_controls(c + 6u) != 0.0;
+}
+#endif
+
 fn logit_at(r: u32, id: u32) -> f32 {
+#if PROCESSED
+  if (is_processed) {
+    return load_processed(processed_offset + r * processed_stride + id);
+  }
+#endif
   return load_logits(logits_offset + r * logits_stride + id);
 }
 
@@ -197,6 +212,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let r = wid.x;
   let heat = load_temperature(r);
   let seed_words = vec2<u32>(load_seed(2u * r), load_seed(2u * r + 1u));
+#if PROCESSED
+  is_processed = wants_processing(r);
+#endif
 #if TRUNCATES
   let least_kept = kept_floor(r, lane, heat);
 #else
@@ -207,12 +225,20 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   // Four ids share one block of random numbers; an invocation takes whole blocks.
   for (var block = lane; block * 4u < loop_bound(VOCAB); block += WG_X) {
     var logits4 = vec4<f32>(NO_LOGIT);
-    for (var i = 0u; i < loop_bound(4u); i++) {
-      let id = block * 4u + i;
-      if (id >= VOCAB) {
-        break;
+    let num_ids = min(VOCAB - block * 4u, 4u);
+#if PROCESSED
+    let num_processed = select(0u, num_ids, is_processed);
+    for (var i = 0u; i < num_processed; i++) {
+      let logit = load_processed(processed_offset + r * processed_stride + block * 4u + i);
+      if (logit >= least_kept) {
+        logits4[i] = logit;
       }
-      let logit = logit_at(r, id);
+    }
+#else
+    let num_processed = 0u;
+#endif
+    for (var i = num_processed; i < num_ids; i++) {
+      let logit = load_logits(logits_offset + r * logits_stride + block * 4u + i);
       if (logit >= least_kept) {
         logits4[i] = logit;
       }

@@ -5,19 +5,16 @@
 @compute @workgroup_size(WG_X)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let s = wid.x;
-  if (load_targets(3u * s) == 0) {
-    return;
-  }
+  let is_counted = load_targets(3u * s) != 0;
   let row = u32(load_targets(3u * s + 1u)) * tokenCounts_stride;
   let prompt_length = load_targets(3u * s + 2u);
   let first = load_cuSeqlensQ(s);
-  let end = load_cuSeqlensQ(s + 1u);
-  let start = load_contextLens(s) - (end - first);
+  // Loops of no rounds are skipped even where branches are only masked.
+  let end = select(first, load_cuSeqlensQ(s + 1u), is_counted);
+  let start = load_contextLens(s) - (load_cuSeqlensQ(s + 1u) - first);
   // An invocation owns the ids that are `lane` modulo WG_X, so nobody waits for anybody.
-  if (start == 0) {
-    for (var id = lane; id < loop_bound(VOCAB); id += WG_X) {
-      store_tokenCounts(row + id, 0u);
-    }
+  for (var id = lane; id < select(0u, loop_bound(VOCAB), is_counted && start == 0); id += WG_X) {
+    store_tokenCounts(row + id, 0u);
   }
   for (var t = first; t < end; t++) {
     let id = u32(load_ids(u32(t)));

@@ -35,7 +35,7 @@ const deps: CliDeps = {
   stdout: process.stdout,
   stderr: process.stderr,
   createEngine: async (options) => (await import('./node.ts')).createEngine(options),
-  openModel: async (model) => (await import('./node.ts')).openModel(model),
+  openModel: async (model, options) => (await import('./node.ts')).openModel(model, options),
   probeAdapter,
   openBenchDevice: async (adapter) => (await import('./cli/benchDevice.ts')).openBenchDevice(adapter),
   runChild: (...args) => runChild(script, ...args),

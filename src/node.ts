@@ -1,21 +1,36 @@
-// The library in Node: the public API over Dawn or the reference device, with models from directories.
+// The library in Node: the public API over Dawn or the reference device, with models from directories, URLs and hubs.
 
 import { existsSync } from 'node:fs'
+import { freemem } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createEngineOn, openGgufModel, openModelStore, type LoadedModel } from './api/model.ts'
-import type { Engine, EngineOptions } from './api/types.ts'
+import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
+import type { Engine, EngineOptions, ModelOptions } from './api/types.ts'
 import { RuntimeFault, type FaultCode } from './core/errors.ts'
 import { openDawnDevice } from './device/dawn/dawn.ts'
+import type { Device } from './device/device.ts'
 import { createReferenceDevice } from './device/reference/reference.ts'
+import { softwareBudget } from './engine/memory.ts'
 import { directoryStore } from './node/directoryStore.ts'
+import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
+import { nodeHashing } from './node/hashing.ts'
+import { parseHubModelId } from './weights/remote/hubModel.ts'
 
 export type * from './api/types.ts'
 export type { LoadedModel } from './api/model.ts'
 export { RuntimeFault, type FaultCode }
 
-export interface NodeEngineOptions extends EngineOptions {
-  /** A directory, a .gguf file, or the name of an embedded model such as `tiny-llama`. */
+export interface NodeModelOptions extends ModelOptions {
+  /** Folder of the cache. Default: $TABHOPPER_CACHE, else $XDG_CACHE_HOME/tabhopper, else ~/.cache/tabhopper. */
+  cacheDir?: string
+}
+
+export interface NodeEngineOptions extends EngineOptions, NodeModelOptions {
+  /**
+   * The name of an embedded model such as `tiny-llama`; a directory; a .gguf file; the URL of a folder or a .gguf file;
+   * or a hub id, `owner/name` or `owner/name/file.gguf`. What exists on disk comes first.
+   */
   model: string
   /** `reference` computes in f64 on the CPU: exact and slow. Default webgpu. */
   device?: 'webgpu' | 'reference'
@@ -23,8 +38,15 @@ export interface NodeEngineOptions extends EngineOptions {
   adapter?: string
 }
 
-/** Opens a model's configuration, weights and tokenizer, without a device. */
-export async function openModel(model: string): Promise<LoadedModel> {
+/**
+ * Opens a model's configuration, weights and tokenizer, without a device. Weights are read when they are wanted: of a
+ * model on a network only the headers have been fetched.
+ */
+export async function openModel(model: string, options: NodeModelOptions = {}): Promise<LoadedModel> {
+  const isThere = existsSync(model)
+  if (isUrl(model) || (!isThere && parseHubModelId(model) !== undefined)) {
+    return openRemoteModel(model, remoteOptions(options))
+  }
   if (model.endsWith('.gguf')) {
     const source = await directoryStore(dirname(model)).open(basename(model))
     if (source !== undefined) return openGgufModel(source)
@@ -37,20 +59,45 @@ export async function openModel(model: string): Promise<LoadedModel> {
   }
   // Not `new URL(…, import.meta.url)`: bundlers take that for an asset.
   const embedded = join(dirname(fileURLToPath(import.meta.url)), '../public/models', model)
-  const isName = /^[\w.-]+$/.test(model) && !existsSync(model)
+  const isName = /^[\w.-]+$/.test(model) && !isThere
   return openModelStore(directoryStore(isName && existsSync(embedded) ? embedded : model))
+}
+
+function remoteOptions({ cache, cacheDir, ...options }: NodeModelOptions): RemoteModelOptions {
+  const { env } = process
+  return {
+    ...options,
+    storage: cache === false ? undefined : diskChunks(cacheDir ?? defaultCacheDir(env)),
+    hashing: nodeHashing,
+    // As the tools of Hugging Face have it; a token from the environment goes to the hub alone.
+    hubToken: nonEmpty(env['HF_TOKEN']),
+    endpoint: nonEmpty(env['HF_ENDPOINT']),
+  }
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 /** Loads a model. Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
 export async function createEngine(options: NodeEngineOptions): Promise<Engine> {
-  const model = await openModel(options.model)
+  const model = await openModel(options.model, options)
   try {
     const device =
       options.device === 'reference'
         ? createReferenceDevice()
         : await openDawnDevice({ adapter: options.adapter })
-    return await createEngineOn(device, model, options)
+    return await createEngineOn(device, model, { ...options, ...defaultBudget(device, options) })
   } finally {
     await model.close()
   }
+}
+
+/** Where the adapter computes in the host's memory; the reference device is for small models only. */
+function defaultBudget(
+  { name, adapter }: Device,
+  { maxMemory }: NodeEngineOptions,
+): Pick<EngineOptions, 'maxMemory'> {
+  if (maxMemory !== undefined || name === 'reference' || !adapter.isSoftware) return {}
+  return { maxMemory: softwareBudget(freemem()) }
 }

@@ -26,6 +26,7 @@ const ranks: Readonly<Record<string, number>> = {
   bench: 9,
   quantize: 9,
   server: 9,
+  browser: 10,
   cli: 10,
   node: 10,
 }

@@ -1,8 +1,10 @@
 // The facade: an LlmEngine and a tokenizer behind OpenAI's shapes. Not here: loading (model.ts) and platforms.
 
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import { blockSize } from '../engine/load.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
+import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
 import type {
   ChatCompletion,
@@ -11,7 +13,6 @@ import type {
   Completion,
   CompletionChunk,
   CompletionRequest,
-  Completions,
   Engine,
   SamplingOptions,
 } from './types.ts'
@@ -107,22 +108,14 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice }: Engine
     completions: completions(streamText, wholeText),
     logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
     memory: () => device.memory(),
+    shrunk: llm.shrunk.map(({ option, asked, used }) =>
+      option === 'numBlocks'
+        ? { option: 'kvCacheTokens', asked: asked * blockSize, used: used * blockSize }
+        : { option, asked, used },
+    ),
     dispose,
     [Symbol.asyncDispose]: dispose,
   }
-}
-
-/** One `create` that streams or not, as the request says. */
-function completions<Request, Whole, Chunk>(
-  stream: (request: Request) => AsyncIterable<Chunk>,
-  whole: (request: Request) => Promise<Whole>,
-): Completions<Request, Whole, Chunk> {
-  function create(request: Request & { stream: true }): AsyncIterable<Chunk>
-  function create(request: Request & { stream?: false }): Promise<Whole>
-  function create(request: Request & { stream?: boolean }): AsyncIterable<Chunk> | Promise<Whole> {
-    return request.stream === true ? stream(request) : whole(request)
-  }
-  return { create }
 }
 
 async function collect(

@@ -5,6 +5,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
+import type { MemoryBudget } from '../engine/memory.ts'
 import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
 import { createTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
@@ -42,8 +43,13 @@ export async function openModelStore(store: FileStore): Promise<LoadedModel> {
   }
   const config = readLlamaConfig(json)
   const checkpoint = await openCheckpoint(store)
-  const tokenizer = await loadTokenizer(store)
-  return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
+  try {
+    const tokenizer = await loadTokenizer(store)
+    return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
+  } catch (error) {
+    await checkpoint.close()
+    throw error
+  }
 }
 
 /** A model in one GGUF file: weights, configuration and tokenizer. Closes the source when it cannot be used. */
@@ -78,7 +84,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     config.maxSeqLen,
   )
   const maxNumSeqs = count('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
-  const maxNumBatchedTokens = count('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_536)
+  const maxNumBatchedTokens = count('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
   const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress } = options
   return {
@@ -88,11 +94,24 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
     numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    budget: budgetOf(options),
     signal: options.signal,
     onProgress:
       onProgress === undefined
         ? undefined
         : (loadedBytes, totalBytes) => onProgress({ phase: 'weights', loadedBytes, totalBytes }),
+  }
+}
+
+function budgetOf({ maxMemory, maxSeqLen, maxNumBatchedTokens }: EngineOptions): MemoryBudget | undefined {
+  if (maxMemory === undefined) return undefined
+  return {
+    bytes: count('maxMemory', maxMemory, Number.MAX_SAFE_INTEGER),
+    open: [
+      'numBlocks',
+      ...(maxSeqLen === undefined ? (['maxSeqLen'] as const) : []),
+      ...(maxNumBatchedTokens === undefined ? (['maxNumBatchedTokens'] as const) : []),
+    ],
   }
 }
 

@@ -1,6 +1,7 @@
 // The public types of the library, in OpenAI's shapes where OpenAI has one. Types only.
 
 import type { AdapterInfo, BufferOwner } from '../device/device.ts'
+import type { FileStore } from '../core/files.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 
@@ -107,6 +108,25 @@ export interface LoadProgress {
   totalBytes: number
 }
 
+/**
+ * Where a model comes from: its name, hub id or URL; a folder behind a FileStore; or the files themselves, which are a
+ * folder in the layout of Hugging Face or one .gguf file.
+ */
+export type ModelSource = string | FileStore | ArrayLike<File>
+
+/** How a model is fetched; of no effect on models that are at hand. */
+export interface ModelOptions {
+  /** Branch, tag or commit of a hub repository. Default main. */
+  revision?: string
+  /** For private and gated repositories, or a server that asks for one; sent to that server, and nowhere else. */
+  token?: string
+  /** False: nothing is read from the cache or kept in it. Default true. */
+  cache?: boolean
+  signal?: AbortSignal
+  /** Told what went wrong without ending the load, such as a cache on a full disk. */
+  onNotice?: (message: string) => void
+}
+
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
@@ -116,6 +136,12 @@ export interface EngineOptions {
   maxNumSeqs?: number
   /** Tokens in one step; longer prompts are prefilled in chunks. Default 256. */
   maxNumBatchedTokens?: number
+  /**
+   * Bytes that the model may take on the device. Above that, options that were left open are made smaller (see
+   * `Engine.shrunk`); if that is not enough, loading is refused before a weight is read. Default: 80 % of the free
+   * memory where a software adapter computes in it, else what the device gives.
+   */
+  maxMemory?: number
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }
@@ -123,6 +149,14 @@ export interface EngineOptions {
 export interface LogitsResult {
   /** One row of `vocabSize` numbers for each token. */
   logits: (Float32Array | Float64Array)[]
+}
+
+/** An option that was made smaller so that the model fits `maxMemory`. */
+export interface Shrunk {
+  /** `kvCacheTokens`: tokens of all running requests together. */
+  option: 'kvCacheTokens' | 'maxSeqLen' | 'maxNumBatchedTokens'
+  asked: number
+  used: number
 }
 
 /** A loaded model. Every call is isolated; calls share steps. */
@@ -140,6 +174,8 @@ export interface Engine extends AsyncDisposable {
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */
   memory(): Readonly<Record<BufferOwner, number>>
+  /** What was made smaller than asked; empty where nothing was. */
+  readonly shrunk: readonly Shrunk[]
   /** Ends running requests and frees everything. Idempotent. */
   dispose(): Promise<void>
 }

@@ -14,8 +14,8 @@ import { wgslKernels } from '../kernels/index.ts'
 import type { KernelSet, KernelVariant } from '../kernels/spec.ts'
 import type { LlamaConfig } from '../models/llama/config.ts'
 import { llamaGraph } from '../models/llama/graph.ts'
-import { inferencePasses, runPasses } from '../passes/index.ts'
-import { makePlan } from '../plan/plan.ts'
+import { inferencePassesFor, runPasses } from '../passes/index.ts'
+import { bindingLimit, makePlan } from '../plan/plan.ts'
 import { StepWriter, type Step } from '../plan/step.ts'
 import type { Plan } from '../plan/types.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
@@ -70,7 +70,7 @@ export async function benchKernels(device: Device, options: KernelBenchOptions):
     for (const tokens of options.tokens) {
       const step = stepOf(tokens, options.contextTokens)
       for (const op of isolateOps(
-        graphOf(config, step, options.dtype),
+        graphOf(config, step, options.dtype, bindingLimit(device.capabilities)),
         step.dims,
         options.weightBytes ?? 2 ** 26,
       )) {
@@ -101,7 +101,12 @@ function stepOf(tokens: number, contextTokens: number): StepShape {
   return { dims: { T: tokens, S: 1, R: 1 }, tokens, context }
 }
 
-function graphOf(config: LlamaConfig, { context }: StepShape, dtype: FloatDType): Graph {
+function graphOf(
+  config: LlamaConfig,
+  { context }: StepShape,
+  dtype: FloatDType,
+  maxBindingBytes: number,
+): Graph {
   const options = {
     dtype,
     maxSeqLen: context,
@@ -110,7 +115,7 @@ function graphOf(config: LlamaConfig, { context }: StepShape, dtype: FloatDType)
     maxNumSeqs: 1,
     head: 'sample',
   } as const
-  return runPasses(llamaGraph(config, options), inferencePasses)
+  return runPasses(llamaGraph(config, options), inferencePassesFor(maxBindingBytes))
 }
 
 /** Undefined if the variant does not support the op here. */

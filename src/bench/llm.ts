@@ -7,8 +7,8 @@ import type { AdapterInfo, Engine } from '../api/types.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
+import { fitPlans } from '../engine/memory.ts'
 import type { FloatDType } from '../graph/opDef.ts'
-import { checkBudget, engineMemory } from './memory.ts'
 import { isDecode, meterDevice, type Meter } from './meter.ts'
 import { kernelTimes, type KernelTime } from './profile.ts'
 import type { Roofs } from './roofs.ts'
@@ -74,8 +74,10 @@ export async function benchLlm(
 ): Promise<LlmBench> {
   const { promptTokens, newTokens, batch, dtype, runs, warmUps, signal, onPhase } = options
   const llmOptions = engineOptionsFor(model, options)
-  const memory = engineMemory(model.config, llmOptions, device.capabilities)
-  if (options.maxMemoryBytes !== undefined) checkBudget(model.name, memory, options.maxMemoryBytes)
+  // Fewer blocks or tokens would make another benchmark of it.
+  const budget =
+    options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
+  fitPlans(model.name, model.config, llmOptions, device.capabilities, budget)
   onPhase?.('roofs')
   const roofs = await options.measureRoofs?.()
   const meter = meterDevice(device)

@@ -5,7 +5,7 @@ import type { MeteredStep } from './meter.ts'
 export interface KernelTime {
   readonly op: string
   readonly variant: string
-  /** Where in the layers, without their numbers: `layers.*.mlp.down_proj`. */
+  /** Where in the layers, without their numbers nor those of bands: `layers.*.mlp.down_proj`, `lm_head[*]`. */
   readonly origin: string
   readonly dispatches: number
   readonly ms: number
@@ -23,7 +23,7 @@ export function kernelTimes(steps: readonly MeteredStep[], divisor: number): Ker
   for (const { plan, nanoseconds } of steps) {
     if (nanoseconds === undefined) continue
     for (const [index, { op, variant, origin: place }] of plan.dispatches.entries()) {
-      const origin = place.replace(/\blayers\.\d+\b/, 'layers.*')
+      const origin = place.replace(/\blayers\.\d+\b/, 'layers.*').replaceAll(/\[\d+:\d+\]/g, '[*]')
       const key = `${variant} ${origin}`
       let row = rows.get(key)
       if (row === undefined) rows.set(key, (row = { op, variant, origin, dispatches: 0, ms: 0 }))

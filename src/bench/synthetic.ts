@@ -187,13 +187,15 @@ export function syntheticCheckpoint(name: string, graph: Graph, seed = 0): Check
     name,
     tensors,
     totalBytes: [...tensors.values()].reduce((total, { bytes }) => total + bytes, 0),
-    async read(tensor, start, count, signal) {
+    async read(tensor, start, count, signal, into) {
       throwIfCancelled(signal, tensor)
       const info = tensorNamed(tensors, tensor, name)
       checkElements(info, start, count)
       const size = bytesOf(info.dtype)
       const block = blockOf(info)
-      const out = new Uint8Array(count * size)
+      const bytes = count * size
+      const out =
+        into !== undefined && into.byteLength >= bytes ? into.subarray(0, bytes) : new Uint8Array(bytes)
       let at = ((hash(tensor) + start) % blockLength) * size
       for (let filled = 0; filled < out.length; at = 0) {
         const part = block.subarray(at, at + out.length - filled)

@@ -7,6 +7,7 @@ import { benchLines } from '../bench/lines.ts'
 import { benchLlm } from '../bench/llm.ts'
 import { measureRoofs } from '../bench/roofs.ts'
 import { isSynthetic, syntheticModel, type BenchModel } from '../bench/synthetic.ts'
+import { softwareBudget } from '../engine/memory.ts'
 import {
   adapterOption,
   benchDtypeOption,
@@ -15,17 +16,15 @@ import {
   counts,
   familyOption,
   layersOption,
-  maxMemoryOption,
 } from './benchOptions.ts'
 import { kernelReport, llmReport, roofLines } from './benchReport.ts'
 import type { BenchDevice, CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
-import { jsonOption } from './options.ts'
+import { addSourceOptions, jsonOption, maxMemoryOption, type SourceFlags } from './options.ts'
 import { withModel } from './session.ts'
 import { write, writeJson, writeLine } from './terminal.ts'
 
-interface LlmFlags {
-  readonly model: string
+interface LlmFlags extends SourceFlags {
   readonly promptTokens: number
   readonly newTokens: number
   readonly batch: number
@@ -78,10 +77,11 @@ Examples:
 }
 
 function addBenchLlm(bench: Command, run: Runner): void {
-  bench
+  const command = bench
     .command('llm')
     .description('prefill and decode speed of a model')
     .addOption(benchModelOption())
+  addSourceOptions(command)
     .addOption(countOption('--prompt-tokens <n>', 'tokens of each prompt', 128))
     .addOption(countOption('--new-tokens <n>', 'tokens to decode after the first one', 64))
     .addOption(countOption('--batch <n>', 'sequences at once', 1, 256))
@@ -130,7 +130,7 @@ async function llm(flags: LlmFlags, context: CommandContext): Promise<void> {
   if (isSynthetic(model)) return llmOf(syntheticModel(model, { dtype, layers }), flags, context)
   if (layers !== undefined)
     throw usageFault('--layers', 'a synthetic model', model, 'Leave the flag out for a real model.')
-  return withModel(model, context, (loaded) => llmOf(loaded, flags, context))
+  return withModel(flags, context, (loaded) => llmOf(loaded, flags, context))
 }
 
 async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext): Promise<void> {
@@ -144,12 +144,12 @@ async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext
   await withBenchDevice(
     flags.adapter,
     context,
-    async ({ device, gpu, hostMemoryBytes, loadAverage }, onPhase) => {
+    async ({ device, gpu, freeMemoryBytes, loadAverage }, onPhase) => {
       const { isSoftware } = device.adapter
       const bench = await benchLlm(device, model, {
         ...flags,
         measureRoofs: flags.roofs ? () => measureRoofs(gpu, { isSoftware }) : undefined,
-        maxMemoryBytes: flags.maxMemory ?? (isSoftware ? Math.floor(hostMemoryBytes * 0.8) : undefined),
+        maxMemoryBytes: flags.maxMemory ?? (isSoftware ? softwareBudget(freeMemoryBytes) : undefined),
         signal,
         onPhase,
       })

@@ -1,6 +1,6 @@
 // Opens the device that benchmarks run on. Only src/cli.ts imports this, when needed.
 
-import { loadavg, totalmem } from 'node:os'
+import { loadavg, freemem } from 'node:os'
 import { openDawnGpu } from '../device/dawn/dawn.ts'
 import { createWebGpuDevice } from '../device/webgpu/webgpu.ts'
 import type { BenchDevice } from './deps.ts'
@@ -8,9 +8,9 @@ import type { BenchDevice } from './deps.ts'
 export async function openBenchDevice(adapter: string | undefined): Promise<BenchDevice> {
   const { gpu, info } = await openDawnGpu({ adapter })
   return {
-    device: createWebGpuDevice(gpu, info),
+    device: createWebGpuDevice(gpu, info, { polls: true }),
     gpu,
-    hostMemoryBytes: totalmem(),
+    freeMemoryBytes: freemem(),
     loadAverage: () => loadavg()[0]!,
   }
 }

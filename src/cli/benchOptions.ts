@@ -8,7 +8,10 @@ import { usageFault } from './faults.ts'
 import { choice, integer } from './options.ts'
 
 export function benchModelOption(): Option {
-  return new Option('--model <model>', `a model directory or name, or ${syntheticNames.join(', ')}`)
+  return new Option(
+    '--model <model>',
+    `a model directory, name, URL or hub id, or ${syntheticNames.join(', ')}`,
+  )
     .argParser(benchModel)
     .default('synthetic:llama-110m')
 }
@@ -37,12 +40,6 @@ export function benchDtypeOption(): Option {
     .default('f16')
 }
 
-export function maxMemoryOption(): Option {
-  return new Option('--max-memory <size>', 'what the model may take, such as 8GiB')
-    .argParser(byteSize('--max-memory'))
-    .default(undefined, '80 % of the memory on software adapters, else what the device gives')
-}
-
 export function adapterOption(): Option {
   return new Option('--adapter <name>', "part of a WebGPU adapter's name, where there are several").argParser(
     (value) => {
@@ -67,16 +64,4 @@ export function familyOption(): Option {
 export function counts(flag: string, max: number): (text: string) => number[] {
   const parse = integer(flag, 1, max)
   return (text) => text.split(',').map((part) => parse(part.trim()))
-}
-
-const units: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
-
-/** `8GiB`, `512M` or plain bytes; all units are powers of 1024. */
-function byteSize(flag: string): (text: string) => number {
-  return (text) => {
-    const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text) ?? []
-    const bytes = Math.floor(Number(digits) * (units[unit?.toUpperCase() ?? ''] ?? NaN))
-    if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
-    throw usageFault(flag, 'a size such as 8GiB', text === '' ? 'nothing' : text, 'Give such a size.')
-  }
 }

@@ -46,7 +46,7 @@ Examples:
 async function chat(flags: ChatFlags, context: CommandContext): Promise<void> {
   const { stdin, stdout, signal } = context
   const isInteractive = stdin.isTTY === true && stdout.isTTY === true
-  const tokenizer = await loadTokenizerOf(flags.model, context)
+  const tokenizer = await loadTokenizerOf(flags, context)
   // A model without a chat template is refused before its weights are loaded.
   encodeChat(tokenizer, [{ role: 'user', content: demoQuestion }])
   const piped = isInteractive || stdin.isTTY === true ? '' : await readPiped(stdin, patienceMs, signal)

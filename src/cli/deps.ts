@@ -2,7 +2,7 @@
 // Types only.
 
 import type { LoadedModel } from '../api/model.ts'
-import type { Engine, EngineOptions } from '../api/types.ts'
+import type { Engine, EngineOptions, ModelOptions } from '../api/types.ts'
 import type { AdapterInfo, Device } from '../device/device.ts'
 import type { Capabilities } from '../plan/types.ts'
 
@@ -10,8 +10,8 @@ export type { LoadedModel }
 
 export type DeviceName = 'webgpu' | 'reference'
 
-export interface CreateEngineOptions extends EngineOptions {
-  /** A directory or the name of an embedded model. */
+export interface CreateEngineOptions extends EngineOptions, ModelOptions {
+  /** A directory, a .gguf file, a URL, a hub id, or the name of an embedded model. */
   model: string
   device?: DeviceName
   /** Part of an adapter's name. */
@@ -23,7 +23,7 @@ export interface BenchDevice {
   readonly device: Device
   /** The same device below our interface, for probes that need no plan. */
   readonly gpu: GPUDevice
-  readonly hostMemoryBytes: number
+  readonly freeMemoryBytes: number
   /** Of the last minute: other work on the machine makes every figure worse. */
   readonly loadAverage: () => number
 }
@@ -68,7 +68,7 @@ export interface CliDeps {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   readonly createEngine: (options: CreateEngineOptions) => Promise<Engine>
-  readonly openModel: (model: string) => Promise<LoadedModel>
+  readonly openModel: (model: string, options: ModelOptions) => Promise<LoadedModel>
   /** The adapter that Dawn picks; undefined if it accepts none. */
   readonly probeAdapter: () => Promise<AdapterProbe | undefined>
   /** A device for measuring; throws device/adapter. */

@@ -13,6 +13,7 @@ import {
   samplingOptions,
   type ModelFlags,
   type SamplingFlags,
+  type SourceFlags,
 } from './options.ts'
 import { loadTokenizerOf, withEngine } from './session.ts'
 import { printable, write, writeJson, writeLine } from './terminal.ts'
@@ -44,7 +45,7 @@ Examples:
 async function generate(flags: GenerateFlags, context: CommandContext): Promise<void> {
   const { signal, stdin, stdout } = context
   const text = flags.prompt === '-' ? await readAll(stdin, signal) : flags.prompt
-  const prompt = flags.chat === true ? await chatPrompt(text, flags.model, context) : text
+  const prompt = flags.chat === true ? await chatPrompt(text, flags, context) : text
   await withEngine(flags, context, async (engine) => {
     const request = { prompt, ...samplingOptions(flags), signal }
     if (flags.json === true) return writeJson(stdout, summary(await engine.completions.create(request)))
@@ -60,8 +61,8 @@ async function generate(flags: GenerateFlags, context: CommandContext): Promise<
   })
 }
 
-async function chatPrompt(text: string, model: string, context: CommandContext): Promise<number[]> {
-  return encodeChat(await loadTokenizerOf(model, context), [{ role: 'user', content: text }])
+async function chatPrompt(text: string, flags: SourceFlags, context: CommandContext): Promise<number[]> {
+  return encodeChat(await loadTokenizerOf(flags, context), [{ role: 'user', content: text }])
 }
 
 /** What `--json` prints; times that one token cannot have are null. */

@@ -1,18 +1,27 @@
 // Flags that several commands share, and the parsers that check their values. A bad value is a cli/usage fault.
 
 import { Option, type Command } from 'commander'
-import type { FloatDType, SamplingOptions } from '../api/types.ts'
+import type { FloatDType, ModelOptions, SamplingOptions } from '../api/types.ts'
 import type { CreateEngineOptions, DeviceName } from './deps.ts'
 import { usageFault } from './faults.ts'
 
 const defaultModel = 'tiny-llama'
 
-export interface ModelFlags {
+/** What a model is called and how it is fetched. */
+export interface SourceFlags {
   readonly model: string
+  readonly revision?: string
+  readonly token?: string
+  /** False after --no-cache. */
+  readonly cache?: boolean
+}
+
+export interface ModelFlags extends SourceFlags {
   readonly dtype?: FloatDType
   readonly device: DeviceName
   readonly adapter?: string
   readonly maxSeqLen?: number
+  readonly maxMemory?: number
 }
 
 export interface SamplingFlags {
@@ -25,6 +34,7 @@ export interface SamplingFlags {
   readonly repetitionPenalty?: number
   readonly presencePenalty?: number
   readonly frequencyPenalty?: number
+  readonly logitBias?: Readonly<Record<string, number>>
 }
 
 /** A commander parser of one flag. */
@@ -77,6 +87,34 @@ export function tokenIds(flag: string): Parser<number[]> {
   }
 }
 
+/** `15:-100,42:5` → biases by token id. */
+function logitBias(flag: string): Parser<Record<string, number>> {
+  return (text) => {
+    const pairs = text.split(',').map((part) => /^\s*(\d+):(-?\d*\.?\d+)\s*$/.exec(part) ?? [])
+    const isRight = ([, id, bias]: readonly string[]): boolean =>
+      id !== undefined && Math.abs(Number(bias)) <= 100
+    if (pairs.every(isRight)) return Object.fromEntries(pairs.map(([, id, bias]) => [id!, Number(bias)]))
+    throw usageFault(
+      flag,
+      'ids with biases from -100 to 100, such as 15:-100,42:5',
+      shown(text),
+      'Give such pairs.',
+    )
+  }
+}
+
+const units: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
+
+/** `8GiB`, `512M` or plain bytes; all units are powers of 1024. */
+function byteSize(flag: string): (text: string) => number {
+  return (text) => {
+    const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text) ?? []
+    const bytes = Math.floor(Number(digits) * (units[unit?.toUpperCase() ?? ''] ?? NaN))
+    if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
+    throw usageFault(flag, 'a size such as 8GiB', text === '' ? 'nothing' : text, 'Give such a size.')
+  }
+}
+
 function text(flag: string, what: string): Parser<string> {
   return (value) => {
     if (value !== '') return value
@@ -85,9 +123,28 @@ function text(flag: string, what: string): Parser<string> {
 }
 
 export function modelOption(): Option {
-  return new Option('--model <model>', 'a model directory, or the name of an embedded model')
+  return new Option(
+    '--model <model>',
+    'a directory, a .gguf file, a URL, a hub id (owner/name), or the name of an embedded model',
+  )
     .default(defaultModel)
-    .argParser(text('--model', 'a directory or a name'))
+    .argParser(text('--model', 'a directory, a URL or a name'))
+}
+
+/** How a model is fetched from a hub or a server. */
+export function addSourceOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--revision <name>', 'branch, tag or commit of a hub repository')
+        .argParser(text('--revision', 'a branch, tag or commit'))
+        .default(undefined, 'main'),
+    )
+    .addOption(
+      new Option('--token <token>', 'for private and gated repositories')
+        .argParser(text('--token', 'a token'))
+        .default(undefined, '$HF_TOKEN for hub ids'),
+    )
+    .option('--no-cache', 'fetch anew and keep nothing on disk')
 }
 
 export function dtypeOption(): Option {
@@ -102,13 +159,18 @@ export function maxSeqLenOption(): Option {
     .default(undefined, "the model's, at most 4096")
 }
 
+export function maxMemoryOption(): Option {
+  return new Option('--max-memory <size>', 'what the model may take, such as 8GiB')
+    .argParser(byteSize('--max-memory'))
+    .default(undefined, '80 % of the free memory on software adapters, else what the device gives')
+}
+
 export function jsonOption(): Option {
   return new Option('--json', 'print one JSON document')
 }
 
 export function addModelOptions(command: Command): Command {
-  return command
-    .addOption(modelOption())
+  return addSourceOptions(command.addOption(modelOption()))
     .addOption(dtypeOption())
     .addOption(
       new Option('--device <name>', 'webgpu, or reference: f64 on the CPU, exact and slow')
@@ -121,6 +183,7 @@ export function addModelOptions(command: Command): Command {
       ),
     )
     .addOption(maxSeqLenOption())
+    .addOption(maxMemoryOption())
 }
 
 export function addSamplingOptions(command: Command, temperature: number): Command {
@@ -168,6 +231,12 @@ export function addSamplingOptions(command: Command, temperature: number): Comma
         between('--frequency-penalty', -2, 2),
       ),
     )
+    .addOption(
+      new Option(
+        '--logit-bias <id:bias,…>',
+        'added to the logits of tokens: -100 bans one, 100 forces it',
+      ).argParser(logitBias('--logit-bias')),
+    )
 }
 
 /** The reference device computes in f64, so rounding its weights to f16 must be asked for. */
@@ -175,15 +244,25 @@ function dtypeOf({ dtype, device }: ModelFlags): FloatDType | undefined {
   return dtype ?? (device === 'reference' ? 'f32' : undefined)
 }
 
+export function openModelOptions({ revision, token, cache }: SourceFlags): ModelOptions {
+  return {
+    ...(revision === undefined ? {} : { revision }),
+    ...(token === undefined ? {} : { token }),
+    ...(cache === false ? { cache } : {}),
+  }
+}
+
 export function engineOptions(flags: ModelFlags): CreateEngineOptions {
-  const { model, device, adapter, maxSeqLen } = flags
+  const { model, device, adapter, maxSeqLen, maxMemory } = flags
   const dtype = dtypeOf(flags)
   return {
     model,
     device,
+    ...openModelOptions(flags),
     ...(dtype === undefined ? {} : { dtype }),
     ...(adapter === undefined ? {} : { adapter }),
     ...(maxSeqLen === undefined ? {} : { maxSeqLen }),
+    ...(maxMemory === undefined ? {} : { maxMemory }),
   }
 }
 
@@ -199,6 +278,7 @@ export function samplingOptions(flags: SamplingFlags): SamplingOptions {
     repetition_penalty: flags.repetitionPenalty,
     presence_penalty: flags.presencePenalty,
     frequency_penalty: flags.frequencyPenalty,
+    logit_bias: flags.logitBias,
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -4,8 +4,9 @@ import type { Engine } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { CommandContext, LoadedModel } from './deps.ts'
-import { engineOptions, type ModelFlags } from './options.ts'
+import { engineOptions, openModelOptions, type ModelFlags, type SourceFlags } from './options.ts'
 import { loadBar } from './progress.ts'
+import { writeLine } from './terminal.ts'
 
 export async function withEngine<T>(
   flags: ModelFlags,
@@ -25,23 +26,32 @@ async function loadEngine(
   { createEngine, stderr, signal }: CommandContext,
 ): Promise<Engine> {
   const bar = loadBar(stderr)
+  let engine: Engine
   try {
-    return await createEngine({
+    engine = await createEngine({
       ...engineOptions(flags),
       signal,
       onProgress: (progress) => bar.update(progress),
+      onNotice: (message) => void writeLine(stderr, message),
     })
   } finally {
     bar.stop()
   }
+  const changes = engine.shrunk.map(({ option, asked, used }) => `${option} ${asked} → ${used}`)
+  if (changes.length > 0) await writeLine(stderr, `To fit the device's memory: ${changes.join(', ')}`)
+  return engine
 }
 
 export async function withModel<T>(
-  model: string,
-  { openModel }: CommandContext,
+  flags: SourceFlags,
+  { openModel, signal, stderr }: CommandContext,
   body: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
-  const loaded = await openModel(model)
+  const loaded = await openModel(flags.model, {
+    ...openModelOptions(flags),
+    signal,
+    onNotice: (message) => void writeLine(stderr, message),
+  })
   try {
     return await body(loaded)
   } finally {
@@ -50,8 +60,8 @@ export async function withModel<T>(
 }
 
 /** Throws text/tokenizer when the model has none. */
-export function loadTokenizerOf(model: string, context: CommandContext): Promise<Tokenizer> {
-  return withModel(model, context, async ({ name, tokenizer }) => {
+export function loadTokenizerOf(flags: SourceFlags, context: CommandContext): Promise<Tokenizer> {
+  return withModel(flags, context, async ({ name, tokenizer }) => {
     if (tokenizer !== undefined) return tokenizer
     throw new RuntimeFault('text/tokenizer', {
       where: name,

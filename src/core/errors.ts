@@ -15,8 +15,12 @@ export type FaultCode =
   | 'engine/disposed'
   | 'engine/input'
   | 'engine/memory'
+  | 'file/access'
+  | 'file/changed'
   | 'file/format'
+  | 'file/hash'
   | 'file/io'
+  | 'file/network'
   | 'graph/dtype'
   | 'graph/shape'
   | 'graph/structure'
@@ -34,6 +38,8 @@ export type FaultCode =
   | 'weights/missing'
   | 'weights/range'
   | 'weights/shape'
+  | 'worker/failed'
+  | 'worker/protocol'
 
 export interface FaultDetail {
   /** The object in question: a tensor name, a file, a model path. */

@@ -7,8 +7,11 @@ export interface ByteSource {
   readonly name: string
   /** Bytes. */
   readonly size: number
-  /** Exactly `length` bytes from `offset`; the caller stays inside `size`. The bytes are the caller's only to read. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * Exactly `length` bytes from `offset`; the caller stays inside `size`. The bytes are the caller's only to read, and
+   * may lie in `into` where that has room for them; a source may as well ignore it.
+   */
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>
   /** Frees what `open` took. Idempotent; a read after it fails. */
   close?(): Promise<void>
 }
@@ -28,11 +31,12 @@ export async function readExactly(
   offset: number,
   length: number,
   signal?: AbortSignal,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
   throwIfCancelled(signal, source.name)
   let bytes: Uint8Array
   try {
-    bytes = await source.read(offset, length, signal)
+    bytes = await source.read(offset, length, signal, into)
   } catch (cause) {
     throwIfCancelled(signal, source.name)
     if (cause instanceof RuntimeFault) throw cause

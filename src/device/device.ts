@@ -6,6 +6,15 @@ import type { Step } from '../plan/step.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
 
 /** What is known of an adapter; empty strings where it does not say. */
+/** One shape and pair of types in which an adapter multiplies matrices. */
+export interface SubgroupMatrix {
+  readonly componentType: string
+  readonly resultComponentType: string
+  readonly M: number
+  readonly N: number
+  readonly K: number
+}
+
 export interface AdapterInfo {
   readonly vendor: string
   readonly architecture: string
@@ -15,6 +24,8 @@ export interface AdapterInfo {
   /** Runs on CPU cores: right, but slow. */
   readonly isSoftware: boolean
   readonly features: readonly string[]
+  /** Products of matrices that a subgroup computes as one, where the adapter has any. */
+  readonly subgroupMatrices?: readonly SubgroupMatrix[] | undefined
   readonly subgroupMinSize: number | undefined
   readonly subgroupMaxSize: number | undefined
 }
@@ -92,4 +103,9 @@ export interface Device {
   memory(): Readonly<Record<BufferOwner, number>>
   /** Frees everything. Idempotent. */
   dispose(): void
+}
+
+/** Bytes of the buffer through which `bytes` are read back: few sizes, so that buffers can be used again. */
+export function readbackSize(bytes: number): number {
+  return Math.max(256, 2 ** Math.ceil(Math.log2(bytes)))
 }

@@ -7,14 +7,16 @@ import type { DimEnv } from '../graph/dim.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { wgslKernels } from '../kernels/index.ts'
 import type { LlamaConfig } from '../models/llama/config.ts'
-import { llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
-import { inferencePasses, runPasses } from '../passes/index.ts'
-import { makePlan } from '../plan/plan.ts'
+import { kvBlockBytes, llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
+import { inferencePassesFor, runPasses } from '../passes/index.ts'
+import { bindingLimit, makePlan } from '../plan/plan.ts'
 import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
-import { weightsOf } from './loadWeights.ts'
 
 /** Tokens in a KV block. */
 export const blockSize = 16
+
+/** Steps that may be submitted before the oldest has been read back. */
+export const maxStepsInFlight = 2
 
 export interface LlmShape {
   readonly dtype: FloatDType
@@ -43,8 +45,26 @@ export function planLlama(
   buckets: readonly DimEnv[],
   capabilities: Capabilities,
 ): Plan[] {
-  const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), inferencePasses)
+  const passes = inferencePassesFor(bindingLimit(capabilities))
+  const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), passes)
   return buckets.map((maxima) => makePlan(graph, { kernels: wgslKernels, capabilities, maxima }))
+}
+
+/**
+ * `numBlocks`, or fewer where the keys or values of a layer would not fit a binding. A whole sequence always keeps its
+ * blocks: where even they do not fit, planning throws plan/limit.
+ */
+export function fitBlocks(
+  config: LlamaConfig,
+  {
+    dtype,
+    maxSeqLen,
+    numBlocks,
+  }: { readonly dtype: FloatDType; readonly maxSeqLen: number; readonly numBlocks: number },
+  capabilities: Capabilities,
+): number {
+  const room = Math.floor(bindingLimit(capabilities) / kvBlockBytes(config, { dtype, blockSize }))
+  return Math.min(numBlocks, Math.max(room, Math.ceil(maxSeqLen / blockSize)))
 }
 
 /** Memory and prepared plans of a graph; `plans[i]` was made for `buckets[i]`. */
@@ -53,37 +73,8 @@ export interface LoadedPlans {
   dispose(): void
 }
 
-export interface MemoryPlan {
-  readonly weightBytes: number
-  readonly stateBytes: number
-  readonly arenaBytes: number
-  readonly stepBytes: number
-  readonly totalBytes: number
-}
-
-/** What plans that share everything will take, before anything is allocated. */
-export function planMemory(plans: readonly Plan[]): MemoryPlan {
-  const weightBytes = sum([...weightsOf(plans).values()].map(({ bytes }) => bytes))
-  const stateBytes = sum(
-    (plans[0]?.buffers ?? []).filter(({ role }) => role === 'state').map(({ bytes }) => bytes),
-  )
-  const arenaBytes = sum(arenaSizes(plans))
-  const stepBytes = sum(plans.map(({ step }) => step.words * 4))
-  return {
-    weightBytes,
-    stateBytes,
-    arenaBytes,
-    stepBytes,
-    totalBytes: weightBytes + stateBytes + arenaBytes + stepBytes,
-  }
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
-
 /** Bytes of each arena slot: the largest that any plan asks for. */
-function arenaSizes(plans: readonly Plan[]): number[] {
+export function arenaSizes(plans: readonly Plan[]): number[] {
   const sizes: number[] = []
   for (const { buffers } of plans) {
     for (const buffer of buffers) {

@@ -8,9 +8,11 @@ import type { Plan, PlanBuffer } from '../plan/types.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { decodeF32, encodeF16 } from '../weights/decode.ts'
 
-/** Bytes of one upload, and elements of one read. */
+/** Bytes of one upload and, at most, of one read; elements of one conversion. */
 const stagingBytes = 4 * 2 ** 20
 const sliceElements = 2 ** 20
+/** Beyond a read: quantised blocks stand out at its ends. */
+const readMargin = 4096
 
 export interface LoadWeightsOptions {
   readonly signal?: AbortSignal | undefined
@@ -57,6 +59,7 @@ export async function loadWeights(
   const totalBytes = [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   const loaded = new Map<string, DeviceBuffer>()
   const staging = new Uint8Array(stagingBytes)
+  const evaluator = new Evaluator(checkpoint, signal)
   let loadedBytes = 0
   try {
     for (const [key, { expr, dtype, bytes, label }] of weights) {
@@ -66,7 +69,7 @@ export async function loadWeights(
       const uploader = new Uploader(device, buffer, staging, (written) =>
         onProgress?.(loadedBytes + written, totalBytes),
       )
-      for await (const values of evaluate(expr, checkpoint, 0, numElements(expr), dtype, signal))
+      for await (const values of evaluator.evaluate(expr, 0, numElements(expr), dtype))
         await uploader.append(values)
       await uploader.finish()
       loadedBytes += bytes
@@ -130,59 +133,78 @@ function numElements(expr: WeightExpr): number {
   return exprShape(expr).reduce((product, dim) => product * dim, 1)
 }
 
-/** Elements [start, start + count) of an expression as device bytes of `dtype`, in order, a slice at a time. */
-async function* evaluate(
-  expr: WeightExpr,
-  checkpoint: Checkpoint,
-  start: number,
-  count: number,
-  dtype: DType,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  switch (expr.kind) {
-    case 'tensor': {
-      const info = checkpoint.tensors.get(expr.name)
-      invariant(info !== undefined, `${expr.name} has been checked`)
-      for (let done = 0; done < count; done += sliceElements) {
-        throwIfCancelled(signal, expr.name)
-        const raw = await checkpoint.read(
-          expr.name,
-          start + done,
-          Math.min(sliceElements, count - done),
-          signal,
-        )
-        // The same format on both sides needs no conversion.
-        yield info.dtype === dtype ? raw : convert(decodeF32(info.dtype, raw), dtype, expr.name)
-      }
-      return
-    }
-    case 'table':
-      yield convert(expr.values().subarray(start, start + count), dtype, expr.name)
-      return
-    case 'slice': {
-      const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
-      yield* evaluate(expr.of, checkpoint, start + expr.start * rowElements, count, dtype, signal)
-      return
-    }
-    case 'concat': {
-      let begin = 0
-      for (const part of expr.parts) {
-        const length = numElements(part)
-        const from = Math.max(start, begin)
-        const to = Math.min(start + count, begin + length)
-        if (from < to) yield* evaluate(part, checkpoint, from - begin, to - from, dtype, signal)
-        begin += length
-      }
-      return
-    }
-    default:
-      expr satisfies never
-  }
-}
+/** Computes weight expressions. Its buffers are used again for each slice, so that loading makes no garbage. */
+class Evaluator {
+  readonly #checkpoint: Checkpoint
+  readonly #signal: AbortSignal | undefined
+  readonly #raw = new Uint8Array(stagingBytes + readMargin)
+  readonly #decoded = new Float32Array(sliceElements)
+  readonly #encoded = new Uint16Array(sliceElements)
 
-function convert(values: Float32Array, dtype: DType, where: string): Uint8Array {
-  invariant(dtype === 'f32' || dtype === 'f16', `${where} becomes a floating-point weight`)
-  const typed = dtype === 'f32' ? values : encodeF16(values, where)
-  invariant(typed.byteLength === values.length * bytesOf(dtype), `${where} converts element by element`)
-  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
+  constructor(checkpoint: Checkpoint, signal: AbortSignal | undefined) {
+    this.#checkpoint = checkpoint
+    this.#signal = signal
+  }
+
+  /**
+   * Elements [start, start + count) of an expression as device bytes of `dtype`, in order, a slice at a time. A slice is
+   * valid until the next one is asked for.
+   */
+  async *evaluate(expr: WeightExpr, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
+    switch (expr.kind) {
+      case 'tensor':
+        yield* this.#readTensor(expr.name, start, count, dtype)
+        return
+      case 'table': {
+        const values = expr.values()
+        for (let done = 0; done < count; done += sliceElements) {
+          const begin = start + done
+          yield this.#convert(
+            values.subarray(begin, Math.min(begin + sliceElements, start + count)),
+            dtype,
+            expr.name,
+          )
+        }
+        return
+      }
+      case 'slice': {
+        const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
+        yield* this.evaluate(expr.of, start + expr.start * rowElements, count, dtype)
+        return
+      }
+      case 'concat': {
+        let begin = 0
+        for (const part of expr.parts) {
+          const length = numElements(part)
+          const from = Math.max(start, begin)
+          const to = Math.min(start + count, begin + length)
+          if (from < to) yield* this.evaluate(part, from - begin, to - from, dtype)
+          begin += length
+        }
+        return
+      }
+      default:
+        expr satisfies never
+    }
+  }
+
+  async *#readTensor(name: string, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
+    const info = this.#checkpoint.tensors.get(name)
+    invariant(info !== undefined, `${name} has been checked`)
+    const most = Math.min(sliceElements, Math.floor(stagingBytes / bytesOf(info.dtype)))
+    for (let done = 0; done < count; done += most) {
+      throwIfCancelled(this.#signal, name)
+      const length = Math.min(most, count - done)
+      const raw = await this.#checkpoint.read(name, start + done, length, this.#signal, this.#raw)
+      // The same format on both sides needs no conversion.
+      yield info.dtype === dtype ? raw : this.#convert(decodeF32(info.dtype, raw, this.#decoded), dtype, name)
+    }
+  }
+
+  #convert(values: Float32Array, dtype: DType, where: string): Uint8Array {
+    invariant(dtype === 'f32' || dtype === 'f16', `${where} becomes a floating-point weight`)
+    const typed = dtype === 'f32' ? values : encodeF16(values, where, this.#encoded)
+    invariant(typed.byteLength === values.length * bytesOf(dtype), `${where} converts element by element`)
+    return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
+  }
 }

@@ -125,9 +125,11 @@ export function inferOp<K extends OpKind>(
 ): Readonly<Record<string, ValueType>> {
   const where = `${origin} (${kind})`
   const def = opDef(kind)
-  const allowed = new Set(def.inputs.map((name) => name.replace('?', '')))
-  const missing = def.inputs.filter((name) => !name.endsWith('?') && inputs[name] === undefined)
-  const unknown = Object.keys(inputs).filter((name) => !allowed.has(name))
+  const required = def.inputs.filter((name) => !name.endsWith('?')).map((name) => name.replace('*', '0'))
+  const missing = required.filter((name) => inputs[name] === undefined)
+  const unknown = Object.keys(inputs).filter(
+    (name) => !def.inputs.some((declared) => isOperand(declared, name)),
+  )
   if (missing.length > 0 || unknown.length > 0) {
     throw new RuntimeFault('graph/structure', {
       where,
@@ -143,6 +145,13 @@ export function inferOp<K extends OpKind>(
     types[name] = value
   }
   return def.infer(attrs, types, where)
+}
+
+/** Whether `name` is the operand that a definition declares, or one of those that it repeats. */
+function isOperand(declared: string, name: string): boolean {
+  if (!declared.endsWith('*')) return declared.replace('?', '') === name
+  const stem = declared.slice(0, -1)
+  return name.startsWith(stem) && /^\d+$/.test(name.slice(stem.length))
 }
 
 function nextState(

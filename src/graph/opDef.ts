@@ -28,7 +28,10 @@ export type AccuracyClass = 'exact' | 'rounded' | 'reduced' | 'transcendental'
 export type NoAttrs = Readonly<Record<string, never>>
 
 export interface OpDef<A> {
-  /** Operand names in binding order; a trailing `?` marks an optional one. */
+  /**
+   * Operand names in binding order; a trailing `?` marks an optional one, a trailing `*` one that may be repeated:
+   * `x*` stands for x0, x1 and so on, at least one.
+   */
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   /** Outputs that are the next version of an input's state: output name → input name. */

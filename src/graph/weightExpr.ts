@@ -42,14 +42,35 @@ export function concat(parts: readonly WeightExpr[]): WeightExpr {
   return flat.length === 1 ? first : { kind: 'concat', parts: flat }
 }
 
-/** Rows [start, start + length) of a weight. */
+/** Rows [start, start + length) of a weight; slices reach down to tensors and tables, so that equal rows read alike. */
 export function sliceRows(of: WeightExpr, start: number, length: number): WeightExpr {
   const rows = exprShape(of)[0]!
   invariant(
     start >= 0 && length > 0 && start + length <= rows,
     `slice [${start}, +${length}) of ${rows} rows`,
   )
-  return length === rows ? of : { kind: 'slice', of, start, length }
+  if (length === rows) return of
+  switch (of.kind) {
+    case 'tensor':
+    case 'table':
+      return { kind: 'slice', of, start, length }
+    case 'slice':
+      return sliceRows(of.of, of.start + start, length)
+    case 'concat': {
+      let begin = 0
+      return concat(
+        of.parts.flatMap((part) => {
+          const from = Math.max(start - begin, 0)
+          const partRows = exprShape(part)[0]!
+          const to = Math.min(start + length - begin, partRows)
+          begin += partRows
+          return from < to ? [sliceRows(part, from, to - from)] : []
+        }),
+      )
+    }
+    default:
+      return of satisfies never
+  }
 }
 
 export function exprShape(expr: WeightExpr): readonly number[] {

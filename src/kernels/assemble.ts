@@ -106,6 +106,9 @@ function writePrelude(
   const [x, y, z] = config.workgroupSize
   const lines = (config.enables ?? []).map((name) => `enable ${name};`)
   if (usesNative) lines.push('enable f16;')
+  // The analysis knows workgroups only, and takes what is uniform in a subgroup for a mistake.
+  if (config.enables?.includes('chromium_experimental_subgroup_matrix') === true)
+    lines.push('diagnostic(off, chromium.subgroup_matrix_uniformity);')
   lines.push(
     `alias Pack = ${vectorType('f32', config.packWidth)};`,
     `const PACK: u32 = ${config.packWidth}u;`,

@@ -1,5 +1,6 @@
 // Kernels of `attention` and of `rotaryKvWrite`, which feeds it.
 
+import lanesShader from '../../shaders/attention_lanes.wgsl?raw'
 import mergeShader from '../../shaders/attention_merge.wgsl?raw'
 import naiveShader from '../../shaders/attention_naive.wgsl?raw'
 import rowsShader from '../../shaders/attention_rows.wgsl?raw'
@@ -7,7 +8,16 @@ import rotaryKvWriteShader from '../../shaders/rotary_kv_write.wgsl?raw'
 import { invariant } from '../core/errors.ts'
 import { affine, ceilDiv } from '../graph/dim.ts'
 import type { AttentionAttrs } from '../graph/ops/attention.ts'
-import { packWidth, read, rowsOf, tensorOf, widthOf, write, type PackWidth } from './shapes.ts'
+import {
+  hasSmallSubgroups,
+  packWidth,
+  read,
+  rowsOf,
+  tensorOf,
+  widthOf,
+  write,
+  type PackWidth,
+} from './shapes.ts'
 import type { KernelBinding, KernelCapabilities, KernelProblem, KernelSpec, KernelVariant } from './spec.ts'
 
 const invocations = 64
@@ -81,19 +91,16 @@ function isDecode({ maxima }: KernelProblem): boolean {
   return maxima.T <= maxima.S
 }
 
-/** Query heads of one workgroup: the most that divide a KV head's group. */
-function headsOf({ numHeads, numKvHeads }: AttentionAttrs, capabilities: KernelCapabilities): number {
+/** Query heads of one workgroup of `numRows` rows: the most that divide a KV head's group. */
+function headsOf({ numHeads, numKvHeads }: AttentionAttrs, numRows: number): number {
   const group = numHeads / numKvHeads
-  for (let heads = Math.min(maxRows(capabilities), group); heads > 1; heads--)
-    if (group % heads === 0) return heads
+  for (let heads = Math.min(numRows, group); heads > 1; heads--) if (group % heads === 0) return heads
   return 1
 }
 
 /** Consecutive tokens of one workgroup. In decode neighbours belong to different sequences and share nothing. */
-function tokensOf(problem: KernelProblem, capabilities: KernelCapabilities): number {
-  return isDecode(problem)
-    ? 1
-    : Math.max(1, Math.floor(maxRows(capabilities) / headsOf(attrsOf(problem), capabilities)))
+function tokensOf(problem: KernelProblem, numRows: number): number {
+  return isDecode(problem) ? 1 : Math.max(1, Math.floor(numRows / headsOf(attrsOf(problem), numRows)))
 }
 
 function splitsOf(problem: KernelProblem): number {
@@ -108,7 +115,8 @@ function rowsConfig(
 ): ReturnType<KernelVariant['configure']> {
   const attrs = attrsOf(problem)
   const width = widthFor(problem)
-  const [heads, tokens] = [headsOf(attrs, capabilities), tokensOf(problem, capabilities)]
+  const numRows = maxRows(capabilities)
+  const [heads, tokens] = [headsOf(attrs, numRows), tokensOf(problem, numRows)]
   const splits = isSplit ? splitsOf(problem) : 1
   return {
     bindings: [
@@ -180,7 +188,45 @@ const split: KernelVariant = {
   },
 }
 
-export const attentionSpec: KernelSpec = { op: 'attention', variants: [naive, rows, split] }
+/** Query rows of an invocation of attention_lanes, and keys between two of its rescalings. */
+const rowsEach = 2
+const keysEach = 16
+
+/** Widest head that attention_lanes keeps beside its sums without its compiler giving up on registers. */
+const maxLanesHeadDim = 128
+
+const lanes: KernelVariant = {
+  name: 'attention_lanes',
+  summary: 'two query rows an invocation, keys and values passed round by shuffle; for prefill on CPUs',
+  shader: lanesShader,
+  supports: (problem, capabilities) =>
+    capabilities.adapterClass === 'software' &&
+    hasSmallSubgroups(capabilities) &&
+    !isDecode(problem) &&
+    widthFor(problem) === 4 &&
+    attrsOf(problem).headDim <= maxLanesHeadDim,
+  configure(problem, { subgroupSize = 8 }) {
+    const attrs = attrsOf(problem)
+    const [heads, tokens] = [
+      headsOf(attrs, rowsEach * subgroupSize),
+      tokensOf(problem, rowsEach * subgroupSize),
+    ]
+    return {
+      bindings: [...inputs(4), write('y', 4)],
+      constants: {
+        u32: { ...shapeConstants(attrs), HEADS: heads, TOKENS: tokens, ROWS_EACH: rowsEach, KEYS: keysEach },
+        f32: { SCALE: attrs.scale },
+        flags: { SCALAR: false },
+      },
+      packWidth: 4,
+      enables: ['subgroups'],
+      workgroupSize: [subgroupSize, 1, 1],
+      grid: [attrs.numHeads / heads, ceilDiv(rowsOf(tensorOf(problem, 'q')), tokens), 1],
+    }
+  },
+}
+
+export const attentionSpec: KernelSpec = { op: 'attention', variants: [naive, rows, split, lanes] }
 
 export const rotaryKvWriteSpec: KernelSpec = {
   op: 'rotaryKvWrite',

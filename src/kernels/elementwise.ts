@@ -8,7 +8,7 @@ import selectTokensShader from '../../shaders/select_tokens.wgsl?raw'
 import { invariant } from '../core/errors.ts'
 import { ceilDiv, type Dim } from '../graph/dim.ts'
 import type { OpKind } from '../graph/ops/index.ts'
-import { packWidth, read, rowsOf, tensorOf, widthOf, write } from './shapes.ts'
+import { packWidth, present, read, rowsOf, tensorOf, widthOf, write } from './shapes.ts'
 import type { KernelConfig, KernelProblem, KernelSpec } from './spec.ts'
 
 const invocations = 64
@@ -51,14 +51,28 @@ function elementwise(op: OpKind, a: string, b: string | undefined): KernelSpec {
 
 function gather(op: 'embedding' | 'gatherRows', table: string, rows: string): KernelSpec {
   return single(op, gatherRowsShader, (problem) => {
-    const width = packWidth(problem, [table, 'y'])
+    const previous = present(problem, ['previous'])
+    const width = packWidth(problem, [table, ...previous, 'y'])
     const y = tensorOf(problem, 'y')
     const packs = widthOf(y) / width
     // Rows of a step's activations are always in range; 2³² − 1 stands for "as many as there are".
     const numRows = rowsOf(tensorOf(problem, table))
+    const firstRow = problem.op.kind === 'embedding' ? (problem.op.attrs.firstRow ?? 0) : 0
     return {
-      bindings: [read(table, width, 'table'), read(rows, 1, 'rows'), write('y', width)],
-      constants: { u32: { PACKS: packs, TABLE_ROWS: typeof numRows === 'number' ? numRows : 0xffff_ffff } },
+      bindings: [
+        read(table, width, 'table'),
+        read(rows, 1, 'rows'),
+        ...previous.map((name) => read(name, width)),
+        write('y', width),
+      ],
+      constants: {
+        u32: {
+          PACKS: packs,
+          FIRST_ROW: firstRow,
+          TABLE_ROWS: typeof numRows === 'number' ? numRows : 0xffff_ffff,
+        },
+        flags: { HAS_PREVIOUS: previous.length > 0 },
+      },
       packWidth: width,
       ...rowGrid(packs, rowsOf(y)),
     }

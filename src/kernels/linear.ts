@@ -1,12 +1,24 @@
 // Kernels of `linear`, from the plainest to the fastest.
 
 import gemvShader from '../../shaders/linear_gemv.wgsl?raw'
+import matrixShader from '../../shaders/linear_matrix.wgsl?raw'
 import naiveShader from '../../shaders/linear_naive.wgsl?raw'
+import subgroupTileShader from '../../shaders/linear_subgroup_tile.wgsl?raw'
 import tileShader from '../../shaders/linear_tile.wgsl?raw'
 import tiledShader from '../../shaders/linear_tiled.wgsl?raw'
 import { invariant } from '../core/errors.ts'
 import { ceilDiv, evalDim } from '../graph/dim.ts'
-import { packWidth, present, read, rowsOf, tensorOf, widthOf, write, type PackWidth } from './shapes.ts'
+import {
+  hasSmallSubgroups,
+  packWidth,
+  present,
+  read,
+  rowsOf,
+  tensorOf,
+  widthOf,
+  write,
+  type PackWidth,
+} from './shapes.ts'
 import type {
   KernelBinding,
   KernelCapabilities,
@@ -14,6 +26,7 @@ import type {
   KernelProblem,
   KernelSpec,
   KernelVariant,
+  MatrixShape,
 } from './spec.ts'
 
 const invocations = 64
@@ -39,6 +52,10 @@ function constantsOf(
       ...flags,
     },
   }
+}
+
+function isGated({ op }: KernelProblem): boolean {
+  return op.kind === 'linear' && op.attrs.gated === true
 }
 
 /** Rows of y in the largest step. */
@@ -69,17 +86,22 @@ const naive: KernelVariant = {
   },
 }
 
-/** Rows of a register tile: enough to reuse each weight, few enough to stay in registers. */
-const maxTileRows = 4
+/**
+ * Rows of a register tile: enough to reuse each weight, few enough to stay in registers. Where another kernel takes what
+ * is large, compile time counts more.
+ */
+function maxTileRows(capabilities: KernelCapabilities): number {
+  return hasSmallSubgroups(capabilities) ? 4 : 8
+}
 
 const tile: KernelVariant = {
   name: 'linear_tile',
-  summary: 'a register tile of up to 4 × 4 results an invocation, vec4 loads, no barrier',
+  summary: 'a register tile of up to 8 × 4 results an invocation, vec4 loads, no barrier',
   shader: tileShader,
   supports: isPackable,
-  configure(problem) {
+  configure(problem, capabilities) {
     const y = tensorOf(problem, 'y')
-    const tileRows = Math.min(maxTileRows, maxRows(problem))
+    const tileRows = Math.min(maxTileRows(capabilities), maxRows(problem))
     return {
       bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
       constants: constantsOf(problem, { ROWS: tileRows }),
@@ -114,40 +136,116 @@ const tiled: KernelVariant = {
   },
 }
 
+/** Results in each direction that a subgroup of linear_matrix takes; matrices must divide it. */
+const matrixShare = 32
+
+/** Workgroup memory of linear_matrix: operands in f16 lines of 40, results in f32. */
+function matrixBytes(isGated: boolean, { M, N }: MatrixShape): number {
+  return (isGated ? 3 : 2) * tiledEdge * 40 * 2 + (isGated ? 2 : 1) * 4 * M * N * 4
+}
+
+const matrix: KernelVariant = {
+  name: 'linear_matrix',
+  summary: 'as linear_tiled with f16 operands, multiplied by subgroup matrices; for prefill on tensor cores',
+  shader: matrixShader,
+  supports(problem, { subgroupMatrix, subgroupSize, nativeF16, ...limits }) {
+    if (subgroupMatrix === undefined || subgroupSize === undefined) return false
+    const { M, N, K } = subgroupMatrix
+    const isHalf = ['x', 'w'].every((name) => tensorOf(problem, name).dtype === 'f16')
+    return (
+      isPackable(problem) &&
+      nativeF16 &&
+      isHalf &&
+      limits.adapterClass === 'gpu' &&
+      maxRows(problem) > maxGemvRows &&
+      [M, N, K].every((size) => matrixShare % size === 0) &&
+      // Lines of a matrix start at multiples of 16 bytes.
+      K % 8 === 0 &&
+      limits.maxInvocationsPerWorkgroup >= 4 * subgroupSize &&
+      limits.maxWorkgroupBytes >= matrixBytes(isGated(problem), subgroupMatrix)
+    )
+  },
+  configure(problem, { subgroupMatrix, subgroupSize }) {
+    invariant(subgroupMatrix !== undefined && subgroupSize !== undefined, 'subgroup matrices')
+    const { M, N, K } = subgroupMatrix
+    const y = tensorOf(problem, 'y')
+    return {
+      bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
+      constants: constantsOf(problem, { MAT_M: M, MAT_N: N, MAT_K: K, SUBGROUP: subgroupSize }),
+      packWidth: 4,
+      enables: ['subgroups', 'chromium_experimental_subgroup_matrix'],
+      workgroupSize: [4 * subgroupSize, 1, 1],
+      grid: [Math.ceil(widthOf(y) / tiledEdge), ceilDiv(rowsOf(y), tiledEdge), 1],
+    }
+  },
+}
+
 /** Rows that a matrix-vector kernel takes in one pass over the weights. */
 const maxGemvRows = 8
 
-function gemv(
-  name: string,
-  summary: string,
-  useSubgroups: boolean,
-  supports: (capabilities: KernelCapabilities) => boolean,
-): KernelVariant {
+/** Columns of a matrix-vector kernel's workgroup. */
+const gemvColumns = 4
+
+interface GemvForm {
+  readonly name: string
+  readonly summary: string
+  /** How sums meet: in workgroup memory, first in registers, or in a workgroup that is one subgroup. */
+  readonly sums: 'memory' | 'subgroups' | 'one subgroup'
+  readonly supports: (capabilities: KernelCapabilities) => boolean
+}
+
+function gemv({ name, summary, sums, supports }: GemvForm): KernelVariant {
   return {
     name,
     summary,
     shader: gemvShader,
     supports: (problem, capabilities) =>
-      isPackable(problem) &&
-      capabilities.adapterClass === 'gpu' &&
-      maxRows(problem) <= maxGemvRows &&
-      supports(capabilities),
-    configure(problem) {
+      isPackable(problem) && maxRows(problem) <= maxGemvRows && supports(capabilities),
+    configure(problem, { subgroupSize = invocations }) {
       const y = tensorOf(problem, 'y')
+      const isOneSubgroup = sums === 'one subgroup'
       return {
         bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
         constants: constantsOf(
           problem,
           { ROWS: Math.min(maxGemvRows, maxRows(problem)) },
-          { SUBGROUPS: useSubgroups },
+          { SUBGROUPS: sums !== 'memory', ONE_SUBGROUP: isOneSubgroup },
         ),
         packWidth: 4,
-        ...(useSubgroups ? { enables: ['subgroups'] as const } : {}),
-        workgroupSize: [invocations, 1, 1],
-        grid: [widthOf(y) / 4, ceilDiv(rowsOf(y), maxGemvRows), 1],
+        ...(sums === 'memory' ? {} : { enables: ['subgroups'] as const }),
+        workgroupSize: [isOneSubgroup ? subgroupSize : invocations, 1, 1],
+        grid: [widthOf(y) / gemvColumns, ceilDiv(rowsOf(y), maxGemvRows), 1],
       }
     },
   }
+}
+
+/** Weights worth the compile time of the subgroup tile, which is a second on a software adapter. */
+const minSubgroupTileWeights = 2 ** 16
+
+const subgroupTile: KernelVariant = {
+  name: 'linear_subgroup_tile',
+  summary:
+    'a tile of 16 rows a subgroup, rows of x shared by shuffle: few loads, no barrier; for prefill on CPUs',
+  shader: subgroupTileShader,
+  supports: (problem, capabilities) =>
+    isPackable(problem) &&
+    capabilities.adapterClass === 'software' &&
+    hasSmallSubgroups(capabilities) &&
+    maxRows(problem) > maxGemvRows &&
+    widthOf(tensorOf(problem, 'x')) * widthOf(tensorOf(problem, 'y')) >= minSubgroupTileWeights,
+  configure(problem, { subgroupSize = 8 }) {
+    const y = tensorOf(problem, 'y')
+    const tileRows = Math.max(16, subgroupSize)
+    return {
+      bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 2)],
+      constants: constantsOf(problem, { ROWS: tileRows }),
+      packWidth: 2,
+      enables: ['subgroups'],
+      workgroupSize: [subgroupSize, 1, 1],
+      grid: [Math.ceil(widthOf(y) / 2 / subgroupSize), ceilDiv(rowsOf(y), tileRows), 1],
+    }
+  },
 }
 
 export const linearSpec: KernelSpec = {
@@ -156,17 +254,25 @@ export const linearSpec: KernelSpec = {
     naive,
     tile,
     tiled,
-    gemv(
-      'linear_gemv',
-      'a workgroup shares the inner axis of 4 columns, for up to 8 rows; for decode on GPUs',
-      false,
-      () => true,
-    ),
-    gemv(
-      'linear_gemv_subgroups',
-      'as linear_gemv, sums meet in registers first',
-      true,
-      ({ subgroups }) => subgroups,
-    ),
+    matrix,
+    gemv({
+      name: 'linear_gemv',
+      summary: 'a workgroup shares the inner axis of 4 columns, for up to 8 rows; for decode on GPUs',
+      sums: 'memory',
+      supports: ({ adapterClass }) => adapterClass === 'gpu',
+    }),
+    gemv({
+      name: 'linear_gemv_subgroups',
+      summary: 'as linear_gemv, sums meet in registers first',
+      sums: 'subgroups',
+      supports: ({ adapterClass, subgroups }) => adapterClass === 'gpu' && subgroups,
+    }),
+    gemv({
+      name: 'linear_gemv_one_subgroup',
+      summary: 'as linear_gemv, the workgroup is a subgroup: no barrier; for decode on CPUs',
+      sums: 'one subgroup',
+      supports: (capabilities) => capabilities.adapterClass === 'software' && hasSmallSubgroups(capabilities),
+    }),
+    subgroupTile,
   ],
 }

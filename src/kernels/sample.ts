@@ -38,13 +38,15 @@ const processLogitsSpec: KernelSpec = {
   variants: [
     {
       name: 'process_logits',
-      summary: 'one invocation a Pack; each logit is looked up among the biases',
+      summary:
+        'up to four workgroups a row; logits are looked up among the biases; neutral rows are left out',
       shader: processLogitsShader,
       supports: () => true,
       configure(problem) {
         const y = tensorOf(problem, 'y')
         const width = packWidth(problem, ['logits', 'y'])
         const packs = widthOf(y) / width
+        const workgroups = Math.min(4, Math.ceil(packs / invocations))
         return {
           bindings: [
             read('logits', width),
@@ -55,10 +57,10 @@ const processLogitsSpec: KernelSpec = {
             read('targets'),
             write('y', width),
           ],
-          constants: { u32: { PACKS: packs }, flags: { SCALAR: width === 1 } },
+          constants: { u32: { PACKS: packs, WORKGROUPS: workgroups }, flags: { SCALAR: width === 1 } },
           packWidth: width,
           workgroupSize: [invocations, 1, 1],
-          grid: [Math.ceil(packs / invocations), rowsOf(y), 1],
+          grid: [workgroups, rowsOf(y), 1],
         }
       },
     },
@@ -76,9 +78,11 @@ const sampleSpec: KernelSpec = {
       configure(problem) {
         const logits = tensorOf(problem, 'logits')
         const truncates = problem.tensors['controls'] !== undefined
+        const isProcessed = truncates && problem.tensors['processed'] !== undefined
         return {
           bindings: [
             read('logits'),
+            ...(isProcessed ? [read('processed')] : []),
             ...(truncates ? [read('controls')] : []),
             read('temperature'),
             read('seed'),
@@ -86,7 +90,10 @@ const sampleSpec: KernelSpec = {
             read('targets'),
             write('sampled'),
           ],
-          constants: { u32: { VOCAB: widthOf(logits) }, flags: { TRUNCATES: truncates } },
+          constants: {
+            u32: { VOCAB: widthOf(logits) },
+            flags: { TRUNCATES: truncates, PROCESSED: isProcessed },
+          },
           packWidth: 1,
           workgroupSize: [invocations, 1, 1],
           grid: [rowsOf(logits), 1, 1],

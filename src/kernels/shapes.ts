@@ -2,7 +2,7 @@
 
 import { invariant } from '../core/errors.ts'
 import type { Dim } from '../graph/dim.ts'
-import type { KernelBinding, KernelProblem, TensorView } from './spec.ts'
+import type { KernelBinding, KernelCapabilities, KernelProblem, TensorView } from './spec.ts'
 
 export type PackWidth = 1 | 2 | 4
 
@@ -49,4 +49,12 @@ export function write(tensor: string, width: PackWidth = 1, as?: string): Kernel
 /** Operands that the op was given, of the listed ones. */
 export function present(problem: KernelProblem, names: readonly string[]): string[] {
   return names.filter((name) => problem.tensors[name] !== undefined)
+}
+
+/**
+ * Whether a workgroup can be made of one subgroup, neither narrow nor wide: what CPU adapters with 256-bit vectors
+ * offer. Those with narrower ones take longer for a shuffle than for a load.
+ */
+export function hasSmallSubgroups({ subgroups, subgroupSize = 0 }: KernelCapabilities): boolean {
+  return subgroups && subgroupSize >= 8 && subgroupSize <= 16
 }

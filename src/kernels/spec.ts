@@ -26,13 +26,23 @@ export interface KernelProblem {
 /** What kernels may use: a summary of adapter features and limits. */
 export interface KernelCapabilities {
   readonly subgroups: boolean
+  /** Invocations in a subgroup, where all subgroups of the adapter have as many. */
+  readonly subgroupSize?: number | undefined
   /** `shader-f16` is there: f16 tensors are bound as such instead of packed in u32. */
   readonly nativeF16: boolean
+  /** Matrices that a subgroup multiplies as one (tensor cores): M × K by K × N in f16, sums in f32. */
+  readonly subgroupMatrix?: MatrixShape | undefined
   readonly maxInvocationsPerWorkgroup: number
   readonly maxWorkgroupBytes: number
   readonly maxWorkgroupsPerDimension: number
   /** `software` adapters run on CPU cores, where barriers and workgroup memory cost more than they save. */
   readonly adapterClass: 'gpu' | 'software'
+}
+
+export interface MatrixShape {
+  readonly M: number
+  readonly N: number
+  readonly K: number
 }
 
 export type BindingAccess = 'read' | 'read_write'
@@ -61,7 +71,7 @@ export interface KernelConfig {
   /** Width of the `Pack` alias that the shader computes in. */
   readonly packWidth: 1 | 2 | 4
   /** WGSL extensions that the shader enables. */
-  readonly enables?: readonly 'subgroups'[]
+  readonly enables?: readonly ('subgroups' | 'chromium_experimental_subgroup_matrix')[]
   readonly workgroupSize: readonly [number, number, number]
   /** Workgroups in x, y, z. */
   readonly grid: readonly [Dim, Dim, Dim]

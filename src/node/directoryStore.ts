@@ -18,7 +18,7 @@ export function directoryStore(directory: string): FileStore {
       const source: ByteSource = {
         name: `${basename(root)}/${path}`,
         size,
-        read: (offset, length, signal) => readAt(handle, path, offset, length, signal),
+        read: (offset, length, signal, into) => readAt(handle, path, offset, length, signal, into),
         async close() {
           if (openFiles.delete(source)) await handle.close()
         },
@@ -67,8 +67,10 @@ async function readAt(
   offset: number,
   length: number,
   signal?: AbortSignal,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
+  const bytes =
+    into !== undefined && into.byteLength >= length ? into.subarray(0, length) : new Uint8Array(length)
   let filled = 0
   while (filled < length) {
     throwIfCancelled(signal, path)

@@ -9,9 +9,18 @@ import { fuseRotaryKvWrite } from './fuseRotaryKvWrite.ts'
 import { mergeLinears } from './mergeLinears.ts'
 import type { Pass } from './pass.ts'
 import { removeDead } from './removeDead.ts'
+import { splitWeights } from './splitWeights.ts'
 
 export type { Pass } from './pass.ts'
-export { fuseEpilogue, fuseGate, fuseGatedActivation, fuseRotaryKvWrite, mergeLinears, removeDead }
+export {
+  fuseEpilogue,
+  fuseGate,
+  fuseGatedActivation,
+  fuseRotaryKvWrite,
+  mergeLinears,
+  removeDead,
+  splitWeights,
+}
 
 /**
  * For inference. Order matters: the gated activation is taken before fuseEpilogue could put its silu into the gate
@@ -27,6 +36,11 @@ export const inferencePasses: readonly Pass[] = [
   fuseRotaryKvWrite,
   removeDead,
 ]
+
+/** As `inferencePasses`, then weights are split so that each fits a binding of `maxBindingBytes`. */
+export function inferencePassesFor(maxBindingBytes: number): readonly Pass[] {
+  return [...inferencePasses, splitWeights(maxBindingBytes), removeDead]
+}
 
 /** Runs passes in order; `verify` checks the graph before and after each. */
 export function runPasses(graph: Graph, passes: readonly Pass[], verify = false): Graph {

@@ -4,6 +4,7 @@ import type { BufferId, ValueId } from '../core/brand.ts'
 import { invariant } from '../core/errors.ts'
 import { evalDim, numElements, type Dim, type DimEnv } from '../graph/dim.ts'
 import { valueOf, type Graph, type Value } from '../graph/graph.ts'
+import { opDef } from '../graph/ops/index.ts'
 import { printExpr } from '../graph/weightExpr.ts'
 import type { TensorView } from '../kernels/spec.ts'
 import { colourRanges, type LiveRange } from './memory.ts'
@@ -15,9 +16,22 @@ export function weightKey(value: Value): string {
   return `${value.dtype} ${printExpr(value.source.expr)}`
 }
 
-/** Strides and offsets of every value; a view shares its base's stride. Step inputs are seen from their own start. */
+/**
+ * Strides and offsets of every value; slices and parts of a concat have the stride of their base. Step inputs are seen
+ * from their own start.
+ */
 export function viewValues(graph: Graph, maxima: DimEnv): TensorView[] {
   const views = graph.values.map(({ dtype, shape }): TensorView => viewOf(dtype, shape, maxima))
+  for (const op of graph.ops.toReversed()) {
+    if (op.kind !== 'concat') continue
+    const whole = views[op.outputs['y']!]!
+    let { offset } = whole
+    for (const id of Object.values(op.inputs)) {
+      const part = views[id]!
+      views[id] = { ...part, rowStride: whole.rowStride, offset }
+      offset += evalDim(part.shape[1]!, maxima)
+    }
+  }
   for (const op of graph.ops) {
     if (op.kind !== 'slice') continue
     const base = views[op.inputs['x']!]!
@@ -89,7 +103,8 @@ export function placeValues(
     bufferOf.set(value.id, id)
   }
 
-  const lives = scratchLives(graph)
+  const bases = basesOf(graph)
+  const lives = scratchLives(graph, bases)
   const ranges = lives.map(({ id, ...life }): LiveRange => ({ ...life, bytes: bytesOf(views[id]!) }))
   for (const { opIndex, view } of scratch)
     ranges.push({ first: opIndex, last: opIndex, bytes: bytesOf(view) })
@@ -100,9 +115,7 @@ export function placeValues(
     return id
   })
   lives.forEach(({ id }, index) => bufferOf.set(id, arena[colours[index]!]!))
-  for (const op of graph.ops) {
-    if (op.kind === 'slice') bufferOf.set(op.outputs['y']!, bufferOf.get(op.inputs['x']!)!)
-  }
+  for (const [id, base] of bases) bufferOf.set(id, bufferOf.get(base)!)
   return {
     buffers,
     values: views.map((view, index) => {
@@ -113,19 +126,42 @@ export function placeValues(
   }
 }
 
-/** Values that need scratch memory, with their lives in op indices; a view keeps its base alive. */
-function scratchLives(graph: Graph): { id: ValueId; first: number; last: number }[] {
-  const base = new Map<ValueId, ValueId>()
+/** Values that lie inside another one, which is none of them: slices in their source, parts of a concat in the whole. */
+function basesOf(graph: Graph): Map<ValueId, ValueId> {
+  const bases = new Map<ValueId, ValueId>()
+  const baseOf = (id: ValueId): ValueId => bases.get(id) ?? id
+  const slices = graph.ops.filter((op) => op.kind === 'slice')
+  const cuts = new Set(slices.map((op) => op.outputs['y']!))
+  for (const op of graph.ops.toReversed()) {
+    if (op.kind !== 'concat') continue
+    for (const id of Object.values(op.inputs)) {
+      const { source, state, name } = valueOf(graph, id)
+      const isFree = source.kind === 'op' && state === undefined && !cuts.has(id) && !bases.has(id)
+      invariant(isFree, `${name} can be written where ${op.origin} wants it`)
+      bases.set(id, baseOf(op.outputs['y']!))
+    }
+  }
+  for (const op of slices) bases.set(op.outputs['y']!, baseOf(op.inputs['x']!))
+  return bases
+}
+
+/** Values that need scratch memory, with their lives in op indices, from the first write of a part to the last read. */
+function scratchLives(
+  graph: Graph,
+  bases: ReadonlyMap<ValueId, ValueId>,
+): { id: ValueId; first: number; last: number }[] {
   const lives = new Map<ValueId, { first: number; last: number }>()
   const touch = (id: ValueId, index: number): void => {
-    const life = lives.get(base.get(id) ?? id)
+    const life = lives.get(bases.get(id) ?? id)
     if (life !== undefined) life.last = Math.max(life.last, index)
   }
   graph.ops.forEach((op, index) => {
+    const isView = opDef(op.kind).view === true
     for (const id of Object.values(op.inputs)) touch(id, index)
     for (const id of Object.values(op.outputs)) {
-      if (op.kind === 'slice') base.set(id, base.get(op.inputs['x']!) ?? op.inputs['x']!)
-      else if (valueOf(graph, id).state === undefined) lives.set(id, { first: index, last: index })
+      const base = bases.get(id) ?? id
+      if (isView || lives.has(base)) touch(id, index)
+      else if (valueOf(graph, id).state === undefined) lives.set(base, { first: index, last: index })
     }
   })
   for (const id of Object.values(graph.outputs)) touch(id, graph.ops.length)

@@ -132,8 +132,13 @@ function bindTensor(
   return { buffer: buffer.id, offset: field.offset * 4, bytes: Math.max(field.capacity, 1) * 4, access }
 }
 
-function checkBufferSize(buffer: PlanBuffer, { maxBindingBytes, maxBufferBytes }: Capabilities): void {
-  const limit = Math.min(maxBindingBytes, maxBufferBytes)
+/** Bytes of the largest tensor that a kernel can see. */
+export function bindingLimit({ maxBindingBytes, maxBufferBytes }: Capabilities): number {
+  return Math.min(maxBindingBytes, maxBufferBytes)
+}
+
+function checkBufferSize(buffer: PlanBuffer, capabilities: Capabilities): void {
+  const limit = bindingLimit(capabilities)
   if (buffer.bytes <= limit) return
   throw new RuntimeFault('plan/limit', {
     where: `${buffer.role} ${buffer.label}`,

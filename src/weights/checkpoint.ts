@@ -21,10 +21,17 @@ export interface Checkpoint {
   /** Sum of `bytes` over all tensors. */
   readonly totalBytes: number
   /**
-   * Raw little-endian bytes of elements [start, start + count) of a tensor in row-major order.
+   * Raw little-endian bytes of elements [start, start + count) of a tensor in row-major order. They may lie in `into`
+   * where that has room for them.
    * Throws `weights/missing` for an unknown name, `weights/shape` for elements outside the tensor, `file/io`.
    */
-  read(name: string, start: number, count: number, signal?: AbortSignal): Promise<Uint8Array>
+  read(
+    name: string,
+    start: number,
+    count: number,
+    signal?: AbortSignal,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array>
   /** Closes the files. */
   close(): Promise<void>
 }
@@ -67,7 +74,13 @@ export function isCount(value: unknown): value is number {
 export function fileCheckpoint<T extends TensorInfo>(
   source: ByteSource,
   tensors: ReadonlyMap<string, T>,
-  read: (info: T, start: number, count: number, signal: AbortSignal | undefined) => Promise<Uint8Array>,
+  read: (
+    info: T,
+    start: number,
+    count: number,
+    signal: AbortSignal | undefined,
+    into: Uint8Array<ArrayBuffer> | undefined,
+  ) => Promise<Uint8Array>,
 ): Checkpoint {
   let totalBytes = 0
   for (const tensor of tensors.values()) totalBytes += tensor.bytes
@@ -75,10 +88,10 @@ export function fileCheckpoint<T extends TensorInfo>(
     name: source.name,
     tensors,
     totalBytes,
-    async read(name, start, count, signal) {
+    async read(name, start, count, signal, into) {
       const info = tensorNamed(tensors, name, source.name)
       checkElements(info, start, count)
-      return read(info, start, count, signal)
+      return read(info, start, count, signal, into)
     },
     async close() {
       await source.close?.()

@@ -5,11 +5,12 @@ import { bytesOf, f16Bits, f16ValueTable, type SourceDType } from '../core/dtype
 import { RuntimeFault } from '../core/errors.ts'
 
 /**
- * The numbers that `bytes` hold. The result may share memory with `bytes` (f32, aligned).
+ * The numbers that `bytes` hold. The result may share memory with `bytes` (f32, aligned), else it lies in `into` where
+ * that has room for it.
  * Throws `weights/dtype` for integers and bools, `weights/format` when the bytes end inside an element,
  * `weights/range` for a finite f64 that f32 cannot hold.
  */
-export function decodeF32(dtype: SourceDType, bytes: Uint8Array): Float32Array {
+export function decodeF32(dtype: SourceDType, bytes: Uint8Array, into?: Float32Array): Float32Array {
   const elementBytes = bytesOf(dtype)
   const numElements = bytes.byteLength / elementBytes
   if (!Number.isInteger(numElements)) {
@@ -28,9 +29,9 @@ export function decodeF32(dtype: SourceDType, bytes: Uint8Array): Float32Array {
     case 'f32':
       return new Float32Array(buffer, byteOffset, numElements)
     case 'f16':
-      return decodeF16(new Uint16Array(buffer, byteOffset, numElements))
+      return decodeF16(new Uint16Array(buffer, byteOffset, numElements), roomFor(numElements, into))
     case 'bf16':
-      return decodeBf16(new Uint16Array(buffer, byteOffset, numElements))
+      return decodeBf16(new Uint16Array(buffer, byteOffset, numElements), roomFor(numElements, into))
     case 'f64':
       return narrowF64(new Float64Array(buffer, byteOffset, numElements))
     case 'i64':
@@ -55,11 +56,15 @@ export function decodeF32(dtype: SourceDType, bytes: Uint8Array): Float32Array {
 }
 
 /**
- * f16 bits of every value, rounded to nearest even. `where` names the tensor in errors.
+ * f16 bits of every value, rounded to nearest even, in `into` where that has room for them. `where` names the tensor
+ * in errors.
  * Throws `weights/range` for NaN, infinities and magnitudes from 65520 on, which f16 would turn into infinity.
  */
-export function encodeF16(values: Float32Array, where: string): Uint16Array {
-  const bits = new Uint16Array(values.length)
+export function encodeF16(values: Float32Array, where: string, into?: Uint16Array): Uint16Array {
+  const bits =
+    into !== undefined && into.length >= values.length
+      ? into.subarray(0, values.length)
+      : new Uint16Array(values.length)
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     // Written so that NaN fails it too.
@@ -69,18 +74,23 @@ export function encodeF16(values: Float32Array, where: string): Uint16Array {
   return bits
 }
 
-function decodeF16(bits: Uint16Array): Float32Array {
+function roomFor(numElements: number, into: Float32Array | undefined): Float32Array {
+  return into !== undefined && into.length >= numElements
+    ? into.subarray(0, numElements)
+    : new Float32Array(numElements)
+}
+
+function decodeF16(bits: Uint16Array, values: Float32Array): Float32Array {
   const table = f16ValueTable()
-  const values = new Float32Array(bits.length)
   for (let i = 0; i < bits.length; i++) values[i] = table[bits[i]!]!
   return values
 }
 
-function decodeBf16(bits: Uint16Array): Float32Array {
+function decodeBf16(bits: Uint16Array, values: Float32Array): Float32Array {
   // bf16 is the upper half of f32.
-  const f32Bits = new Uint32Array(bits.length)
+  const f32Bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   for (let i = 0; i < bits.length; i++) f32Bits[i] = bits[i]! << 16
-  return new Float32Array(f32Bits.buffer)
+  return values
 }
 
 function narrowF64(wide: Float64Array): Float32Array {

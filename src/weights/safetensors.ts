@@ -48,9 +48,9 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
 }
 
 function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, PlacedTensor>): Checkpoint {
-  return fileCheckpoint(source, tensors, ({ dtype, offset }, start, count, signal) => {
+  return fileCheckpoint(source, tensors, ({ dtype, offset }, start, count, signal, into) => {
     const elementBytes = bytesOf(dtype)
-    return readExactly(source, offset + start * elementBytes, count * elementBytes, signal)
+    return readExactly(source, offset + start * elementBytes, count * elementBytes, signal, into)
   })
 }
 

@@ -109,9 +109,9 @@ async function joinShards(
     name,
     tensors,
     totalBytes,
-    async read(tensor, start, count, signal) {
+    async read(tensor, start, count, signal, into) {
       checkElements(tensorNamed(tensors, tensor, name), start, count)
-      return owner.get(tensor)!.read(tensor, start, count, signal)
+      return owner.get(tensor)!.read(tensor, start, count, signal, into)
     },
     close: () => closeAll(shards),
   }

@@ -19,7 +19,8 @@ async function load(dtype: 'f32' | 'f16'): Promise<Engine> {
     'config.json': configText,
     'model.safetensors': await fetchBytes(weightsUrl),
   })
-  return createEngine({ model: store, dtype, maxSeqLen: 64, maxNumSeqs: 1, maxNumBatchedTokens: 64 })
+  const sizes = { maxSeqLen: 64, maxNumSeqs: 1, maxNumBatchedTokens: 64 }
+  return createEngine({ model: store, worker: false, dtype, ...sizes })
 }
 
 const { prompts } = JSON.parse(goldenText) as {

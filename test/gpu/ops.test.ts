@@ -39,7 +39,10 @@ describe('every variant that supports a case', () => {
     for (const variant of wgslKernels.specs[opCase.kind]!.variants) {
       const select: KernelSet['select'] = (problem, capabilities) =>
         // Variants for GPUs run here as well, only slower.
-        problem.op.kind === opCase.kind && variant.supports(problem, { ...capabilities, adapterClass: 'gpu' })
+        problem.op.kind === opCase.kind &&
+        (['gpu', 'software'] as const).some((adapterClass) =>
+          variant.supports(problem, { ...capabilities, adapterClass }),
+        )
           ? variant
           : wgslKernels.select(problem, capabilities)
       await compare(opCase, device, { ...wgslKernels, select })
@@ -64,11 +67,11 @@ test('the adapter is the one that this project is for', async () => {
 
 test('every op kind that dispatches has a case or a test of its own', () => {
   const ownTest = new Set([
-    'embedding',
     'selectTokens',
     'sample',
     'kvWrite',
     'slice',
+    'concat',
     'countTokens',
     'processLogits',
   ])

@@ -5,7 +5,8 @@ import { GraphBuilder } from '../../src/graph/builder.ts'
 import type { Graph } from '../../src/graph/graph.ts'
 import type { FloatDType } from '../../src/graph/opDef.ts'
 import type { OpKind } from '../../src/graph/ops/index.ts'
-import type { WeightExpr } from '../../src/graph/weightExpr.ts'
+import { sliceRows, type WeightExpr } from '../../src/graph/weightExpr.ts'
+import { removeDead, splitWeights } from '../../src/passes/index.ts'
 import { f16Bits, f16Value } from '../../src/core/dtype.ts'
 import type { StepValues } from '../../src/plan/step.ts'
 import { seededRandom } from './random.ts'
@@ -257,6 +258,39 @@ export function gatherCase(width: number, dtype: FloatDType): OpCase {
   }
 }
 
+/** Two embeddings in a chain over the rows of one table; ids before, inside, between and after its bands. */
+export function bandedEmbeddingCase(width: number, dtype: FloatDType): OpCase {
+  const b = new GraphBuilder('embedding')
+  const ids = b.input('ids', 'i32', [T])
+  const table = random('table', [40, width], 21)
+  const low = b.weight(sliceRows(table, 3, 20), dtype)
+  const high = b.weight(sliceRows(table, 25, 15), dtype)
+  const previous = b.apply('embedding', 'low', { table: low, ids }, { dtype: 'f32', firstRow: 3 })
+  b.output('y', b.apply('embedding', 'high', { table: high, ids, previous }, { dtype: 'f32', firstRow: 25 }))
+  const values = { ids: [3, 22, 25, 39, 2, 23, 24, 40, -1, 0, 30] }
+  return {
+    name: `bands of embedding ${width} ${dtype}`,
+    kind: 'embedding',
+    graph: b.finish(),
+    dims: dimsOf(values.ids.length),
+    maxima: dimsOf(values.ids.length + 2),
+    values,
+    length: 1,
+    dtype,
+  }
+}
+
+/** The linear of a case in bands of at most `maxBytes` of its weight, written side by side. */
+export function splitCase(opCase: OpCase, maxBytes: number): OpCase {
+  const { ops } = opCase.graph
+  // The activations' tables stay whole, since each of their bands would be a shader to compile.
+  const others = ops.filter(({ kind }) => kind !== 'linear')
+  const linears = { ...opCase.graph, ops: ops.filter(({ kind }) => kind === 'linear') }
+  const split = splitWeights(maxBytes).run(linears)
+  const graph = removeDead.run({ ...split, ops: [...others, ...split.ops] })
+  return { ...opCase, name: `bands of ${opCase.name}`, graph }
+}
+
 export interface AttentionShape {
   readonly numHeads: number
   readonly numKvHeads: number
@@ -417,6 +451,18 @@ function attentionCases(dtype: FloatDType): OpCase[] {
   ]
 }
 
+/** Linears in two or three bands, with every operand that is cut along. Few, since each band is a shader to compile. */
+function splitCases(dtype: FloatDType): OpCase[] {
+  const rowBytes = (inner: number): number => inner * (dtype === 'f16' ? 2 : 4)
+  return [
+    splitCase(linearCase(70, 20, 132, dtype), 64 * rowBytes(20)),
+    splitCase(linearCase(3, 33, 34, dtype, { bias: true, residual: true }), 12 * rowBytes(33)),
+    dtype === 'f16'
+      ? splitCase(linearCase(6, 64, 60, dtype, { residual: true }), 32 * rowBytes(64))
+      : splitCase(linearCase(3, 20, 68, dtype, { silu: true, gated: true, bias: true }), 72 * rowBytes(20)),
+  ]
+}
+
 /** Every op kind at the sizes that break kernels: one, primes, tile ± 1. */
 export function opCases(): OpCase[] {
   const cases: OpCase[] = []
@@ -461,6 +507,12 @@ export function opCases(): OpCase[] {
       linearCase(2, 31, 46, dtype, { silu: true, gated: true, bias: true }),
       linearCase(66, 52, 68, dtype, { bias: true, residual: true }),
     )
+    // Large enough for the kernels that are not worth compiling for less.
+    cases.push(
+      linearCase(17, 252, 268, dtype, { bias: true, residual: true }),
+      linearCase(33, 256, 260, dtype, { silu: true, gated: true }),
+    )
+    cases.push(bandedEmbeddingCase(2, dtype), bandedEmbeddingCase(36, dtype), ...splitCases(dtype))
     cases.push(rotaryKvWriteCase(5, 3, 1, 16, 16, dtype), rotaryKvWriteCase(4, 2, 2, 12, 8, dtype))
   }
   cases.push(

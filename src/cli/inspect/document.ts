@@ -29,6 +29,7 @@ export function inspectDocument(inspection: Inspection): object {
       kvCacheBytes: memory.stateBytes,
       arenaBytes: memory.arenaBytes,
       stepBytes: memory.stepBytes,
+      readbackBytes: memory.readbackBytes,
       totalBytes: memory.totalBytes,
     },
   }

@@ -4,7 +4,15 @@ import { Option, type Command } from 'commander'
 import type { FloatDType } from '../../graph/opDef.ts'
 import { graphToDot } from '../../graph/print.ts'
 import type { CommandContext, Runner } from '../deps.ts'
-import { choice, dtypeOption, jsonOption, maxSeqLenOption, modelOption } from '../options.ts'
+import {
+  addSourceOptions,
+  choice,
+  dtypeOption,
+  jsonOption,
+  maxSeqLenOption,
+  modelOption,
+  type SourceFlags,
+} from '../options.ts'
 import { withModel } from '../session.ts'
 import { writeJson, writeLine } from '../terminal.ts'
 import { inspectDocument } from './document.ts'
@@ -13,8 +21,7 @@ import { inspectReport } from './report.ts'
 
 type Format = 'text' | 'json' | 'dot'
 
-interface InspectFlags {
-  readonly model: string
+interface InspectFlags extends SourceFlags {
   readonly format: Format
   readonly json?: boolean
   readonly dtype?: FloatDType
@@ -22,10 +29,11 @@ interface InspectFlags {
 }
 
 export function addInspect(program: Command, run: Runner): void {
-  program
+  const command = program
     .command('inspect')
     .description("show a model's configuration, tensors, graph, plan and memory; needs no GPU")
     .addOption(modelOption())
+  addSourceOptions(command)
     .addOption(
       new Option('--format <format>', 'text, json, or dot: the graph for Graphviz')
         .argParser(choice<Format>('--format', ['text', 'json', 'dot']))
@@ -46,7 +54,7 @@ Examples:
 
 async function inspect(flags: InspectFlags, context: CommandContext): Promise<void> {
   const { stdout, env } = context
-  await withModel(flags.model, context, async (model) => {
+  await withModel(flags, context, async (model) => {
     const inspection = await inspectModel(model, flags, context)
     const format = flags.json === true ? 'json' : flags.format
     switch (format) {

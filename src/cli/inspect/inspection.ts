@@ -1,8 +1,8 @@
 // Everything that is known of a model without running it: planned as the engine would, on no device.
 
 import { engineOptions } from '../../api/model.ts'
-import { planLlama, planMemory, stepClasses, type MemoryPlan } from '../../engine/load.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
+import { fitPlans, type MemoryPlan } from '../../engine/memory.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type { CommandContext, LoadedModel } from '../deps.ts'
@@ -46,12 +46,8 @@ export async function inspectModel(
     ...(dtype === undefined ? {} : { dtype }),
     ...(maxSeqLen === undefined ? {} : { maxSeqLen }),
   })
-  const plans = planLlama(
-    model.config,
-    { ...options, head: 'sample' },
-    stepClasses(options),
-    probe?.capabilities ?? webgpuMinimum,
-  )
+  const capabilities = probe?.capabilities ?? webgpuMinimum
+  const { plans, memory } = fitPlans(model.name, model.config, options, capabilities)
   checkWeights(plans, model.checkpoint)
   return {
     model,
@@ -63,6 +59,6 @@ export async function inspectModel(
       0,
     ),
     plan: plans.at(-1)!,
-    memory: planMemory(plans),
+    memory,
   }
 }

@@ -13,6 +13,8 @@ export interface DawnOptions {
   /** `null` compiles shaders and runs nothing. */
   readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null' | undefined
   readonly half?: HalfMode | undefined
+  /** `minimum` asks for no feature and no limit above what WebGPU guarantees everywhere, and Dawn enforces them. */
+  readonly limits?: 'adapter' | 'minimum' | undefined
 }
 
 const toggles = [
@@ -85,11 +87,12 @@ export async function openDawnGpu(
 ): Promise<{ readonly gpu: GPUDevice; readonly info: AdapterInfo }> {
   const adapter = await requestAdapter(options)
   const info = describeAdapter(adapter, options.backend ?? 'default')
-  return { gpu: await adapter.requestDevice(deviceDescriptor(adapter)), info }
+  const descriptor = options.limits === 'minimum' ? { label: 'tabhopper' } : deviceDescriptor(adapter)
+  return { gpu: await adapter.requestDevice(descriptor), info }
 }
 
 /** Throws device/adapter if Dawn accepts none. */
 export async function openDawnDevice(options: DawnOptions = {}): Promise<Device> {
   const { gpu, info } = await openDawnGpu(options)
-  return createWebGpuDevice(gpu, info, options)
+  return createWebGpuDevice(gpu, info, { half: options.half, polls: true })
 }

@@ -1,10 +1,19 @@
 // From a WebGPU adapter to what the rest of the project needs to know. The only place that reads features and limits.
 
 import type { Capabilities } from '../../plan/types.ts'
-import type { AdapterInfo } from '../device.ts'
+import type { MatrixShape } from '../../kernels/spec.ts'
+import type { AdapterInfo, SubgroupMatrix } from '../device.ts'
+
+/** Not in the types yet. */
+const subgroupMatrixFeature = 'chromium-experimental-subgroup-matrix' as GPUFeatureName
 
 /** Features that are taken when the adapter has them. */
-const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query']
+const wantedFeatures: readonly GPUFeatureName[] = [
+  'shader-f16',
+  'subgroups',
+  'timestamp-query',
+  subgroupMatrixFeature,
+]
 
 /** Limits that are asked for at the adapter's maximum; the others stay at the WebGPU default. */
 const raisedLimits = [
@@ -27,7 +36,10 @@ export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
   }
 }
 
-export function describeAdapter(adapter: GPUAdapter, backend: string): AdapterInfo {
+export function describeAdapter(
+  adapter: Pick<GPUAdapter, 'info' | 'features'>,
+  backend: string,
+): AdapterInfo {
   const { info } = adapter
   return {
     vendor: info.vendor,
@@ -38,25 +50,49 @@ export function describeAdapter(adapter: GPUAdapter, backend: string): AdapterIn
     isSoftware:
       info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${info.device} ${info.description}`),
     features: [...adapter.features].sort(),
+    subgroupMatrices: matricesOf(info),
     subgroupMinSize: info.subgroupMinSize,
     subgroupMaxSize: info.subgroupMaxSize,
   }
+}
+
+function matricesOf(info: GPUAdapterInfo): readonly SubgroupMatrix[] {
+  const { subgroupMatrixConfigs: configs = [] } = info as { subgroupMatrixConfigs?: Iterable<SubgroupMatrix> }
+  return Array.from(configs, ({ componentType, resultComponentType, M, N, K }) => ({
+    componentType,
+    resultComponentType,
+    M,
+    N,
+    K,
+  }))
+}
+
+/** The largest shape for f16 with f32 sums. */
+function matrixShape({ subgroupMatrices = [] }: AdapterInfo): MatrixShape | undefined {
+  return subgroupMatrices
+    .filter(
+      ({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32',
+    )
+    .toSorted((a, b) => b.M * b.N * b.K - a.M * a.N * a.K)[0]
 }
 
 /** How f16 tensors are bound: as such, or packed in u32, which needs no feature. */
 export type HalfMode = 'native' | 'packed'
 
 /**
- * What plans may use on a device, or could on an adapter's; `half: 'packed'` gives up native f16 where it exists.
+ * What plans may use on a device, or could on an adapter's. Without `half`, f16 is native where the adapter has it,
+ * unless it computes on a CPU: that loads two halves in a word faster than one at a time.
  */
 export function capabilitiesOf(
   { features, limits }: Pick<GPUDevice, 'features' | 'limits'>,
   adapter: AdapterInfo,
-  half?: HalfMode,
+  half: HalfMode = adapter.isSoftware ? 'packed' : 'native',
 ): Capabilities {
   return {
     subgroups: features.has('subgroups'),
-    nativeF16: features.has('shader-f16') && half !== 'packed',
+    subgroupSize: adapter.subgroupMinSize === adapter.subgroupMaxSize ? adapter.subgroupMinSize : undefined,
+    subgroupMatrix: features.has(subgroupMatrixFeature) ? matrixShape(adapter) : undefined,
+    nativeF16: features.has('shader-f16') && half === 'native',
     maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
     maxWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,

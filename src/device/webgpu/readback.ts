@@ -1,5 +1,6 @@
 // A pool of mapped-read buffers, so that reading results back creates nothing once it is warm.
 
+import { readbackSize } from '../device.ts'
 import type { MemoryLedger } from '../ledger.ts'
 
 export class ReadbackPool {
@@ -15,7 +16,7 @@ export class ReadbackPool {
 
   /** A free buffer of at least `bytes`, unmapped. */
   take(bytes: number): GPUBuffer {
-    const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)))
+    const size = readbackSize(bytes)
     const free = this.#free.get(size)?.pop()
     if (free !== undefined) return free
     const buffer = this.#gpu.createBuffer({

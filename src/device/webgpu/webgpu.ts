@@ -18,6 +18,7 @@ import { MemoryLedger } from '../ledger.ts'
 import { capabilitiesOf, type HalfMode } from './capabilities.ts'
 import { PipelineCache } from './pipelines.ts'
 import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
+import { Pacer } from './pacer.ts'
 import { ReadbackPool } from './readback.ts'
 import { DispatchTimer } from './timestamps.ts'
 
@@ -26,6 +27,19 @@ const maxBytesInFlight = 16 * 2 ** 20
 
 export interface WebGpuOptions {
   readonly half?: HalfMode | undefined
+  /** Whether waiting keeps a core busy, as Dawn does in Node; a browser waits for free. */
+  readonly polls?: boolean | undefined
+  /** Leaves the GPUDevice to its owner on dispose. */
+  readonly isBorrowed?: boolean
+}
+
+/** A copy under way into a read-back buffer. */
+interface PendingRead {
+  readonly name: string
+  readonly location: TensorLocation
+  readonly shape: readonly number[]
+  readonly bytes: number
+  readonly staging: GPUBuffer
 }
 
 export function createWebGpuDevice(
@@ -36,6 +50,7 @@ export function createWebGpuDevice(
   const ledger = new MemoryLedger()
   const pipelines = new PipelineCache(gpu)
   const readback = new ReadbackPool(gpu, ledger)
+  const pacer = options.polls === true ? new Pacer() : undefined
   const buffers = new Set<GpuBuffer>()
   let bytesInFlight = 0
   let failure: RuntimeFault | undefined
@@ -43,7 +58,7 @@ export function createWebGpuDevice(
     failure ??= lostFault(message)
     return { reason, message }
   })
-  gpu.addEventListener('uncapturederror', ({ error }) => {
+  const onError = ({ error }: GPUUncapturedErrorEvent): void => {
     failure ??= new RuntimeFault('device/validation', {
       where: adapter.description,
       expected: 'commands that the device accepts',
@@ -51,7 +66,8 @@ export function createWebGpuDevice(
       fix: 'This is a bug in tabhopper; please report it.',
       cause: error,
     })
-  })
+  }
+  gpu.addEventListener('uncapturederror', onError)
 
   async function alloc(bytes: number, owner: BufferOwner, label: string): Promise<GpuBuffer> {
     if (failure !== undefined) throw failure
@@ -86,12 +102,13 @@ export function createWebGpuDevice(
 
   /** Submits before its first await. */
   async function runStep(
-    { plan, stepBuffer, handles, encode, encodeApart }: GpuPlan,
+    prepared: GpuPlan,
     step: Step,
     outputs: readonly string[],
     timer: DispatchTimer | undefined,
   ): Promise<Record<string, StepOutput>> {
     if (failure !== undefined) throw failure
+    const { plan, stepBuffer, handles, encode, encodeApart } = prepared
     gpu.queue.writeBuffer(stepBuffer.handle, 0, step.words as Int32Array<ArrayBuffer>)
     const encoder = gpu.createCommandEncoder()
     if (timer === undefined) {
@@ -102,13 +119,18 @@ export function createWebGpuDevice(
       encodeApart((index) => timer.beginPass(encoder, index), step.dims)
       timer.finish(encoder)
     }
-    const reads = outputs.map((name) => {
+    const reads = outputs.map((name): PendingRead => {
       const { location, shape, bytes } = outputRange(plan, name, step.dims)
       const staging = readback.take(bytes)
       encoder.copyBufferToBuffer(handles[location.buffer]!, 0, staging, 0, bytes)
       return { name, location, shape, bytes, staging }
     })
     gpu.queue.submit([encoder.finish()])
+    const readAll = (): Promise<Record<string, StepOutput>> => readOutputs(reads)
+    return pacer === undefined || reads.length === 0 ? readAll() : pacer.pace(prepared, step.dims.T, readAll)
+  }
+
+  async function readOutputs(reads: readonly PendingRead[]): Promise<Record<string, StepOutput>> {
     const results: Record<string, StepOutput> = {}
     for (const { name, location, shape, bytes, staging } of reads) {
       const raw = await readback.read(staging, bytes).catch((error: unknown) => {
@@ -162,7 +184,8 @@ export function createWebGpuDevice(
     dispose() {
       for (const buffer of buffers) buffer.destroy()
       readback.dispose()
-      gpu.destroy()
+      if (options.isBorrowed === true) gpu.removeEventListener('uncapturederror', onError)
+      else gpu.destroy()
     },
   }
 }

@@ -6,23 +6,19 @@ import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../devic
 import { StepWriter } from '../../plan/step.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
-import type { FloatDType } from '../../graph/opDef.ts'
 import type { DimEnv } from '../../graph/dim.ts'
-import { blockSize, checkContext, planLlama, preparePlans, stepClasses, type LoadedPlans } from '../load.ts'
+import { blockSize, checkContext, maxStepsInFlight, preparePlans, type LoadedPlans } from '../load.ts'
 import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
+import { fitPlans, type LlmSizes, type MemoryBudget, type ShrunkOption } from '../memory.ts'
 import { BlockManager } from './blockManager.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import { Scheduler, type ScheduledChunk } from './scheduler.ts'
 import { Sequence, type SequenceParams } from './sequence.ts'
 import { buildStepInputs } from './step.ts'
 
-export interface LlmEngineOptions extends LoadWeightsOptions {
-  readonly dtype: FloatDType
-  readonly maxSeqLen: number
-  readonly maxNumSeqs: number
-  readonly maxNumBatchedTokens: number
-  /** Blocks of the KV cache. */
-  readonly numBlocks: number
+export interface LlmEngineOptions extends LlmSizes, LoadWeightsOptions {
+  /** What the model may take; without it, what the device gives. */
+  readonly budget?: MemoryBudget | undefined
   /** Called once the weights are there and compiling begins. */
   readonly onCompile?: (() => void) | undefined
 }
@@ -33,9 +29,6 @@ export interface TokenEvent {
   readonly finishReason: 'stop' | 'length' | undefined
 }
 
-/** Steps that may be submitted before the oldest has been read back. */
-const maxStepsInFlight = 2
-
 interface Submitted {
   readonly chunks: readonly { readonly sequence: Sequence; readonly row: number }[]
   readonly outputs: Promise<Readonly<Record<string, StepOutput>>>
@@ -44,7 +37,10 @@ interface Submitted {
 export class LlmEngine {
   readonly device: Device
   readonly config: LlamaConfig
+  /** As they are in force. */
   readonly options: LlmEngineOptions
+  /** Options that were made smaller to keep the budget. */
+  readonly shrunk: readonly ShrunkOption[]
   readonly #weights: ReadonlyMap<string, DeviceBuffer>
   readonly #loaded: LoadedPlans
   readonly #writers: ReadonlyMap<PreparedPlan, StepWriter>
@@ -57,13 +53,14 @@ export class LlmEngine {
   private constructor(
     device: Device,
     config: LlamaConfig,
-    options: LlmEngineOptions,
+    { options, shrunk }: { readonly options: LlmEngineOptions; readonly shrunk: readonly ShrunkOption[] },
     weights: ReadonlyMap<string, DeviceBuffer>,
     loaded: LoadedPlans,
   ) {
     this.device = device
     this.config = config
     this.options = options
+    this.shrunk = shrunk
     this.#weights = weights
     this.#loaded = loaded
     this.#writers = new Map(
@@ -72,18 +69,22 @@ export class LlmEngine {
     this.#scheduler = new Scheduler(new BlockManager(options.numBlocks, blockSize), options)
   }
 
-  /** Plans, streams the weights in and compiles; on failure nothing stays allocated. */
+  /**
+   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * weight is read, if the model does not fit the budget.
+   */
   static async load(
     device: Device,
     config: LlamaConfig,
     checkpoint: Checkpoint,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    const plans = planLlama(config, { ...options, head: 'sample' }, stepClasses(options), device.capabilities)
+    const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
+    const { plans } = fitted
     const weights = await loadWeights(device, plans, checkpoint, options)
     options.onCompile?.()
     try {
-      return new LlmEngine(device, config, options, weights, await preparePlans(device, plans, weights))
+      return new LlmEngine(device, config, fitted, weights, await preparePlans(device, plans, weights))
     } catch (error) {
       for (const buffer of weights.values()) buffer.destroy()
       throw error

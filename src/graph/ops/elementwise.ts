@@ -1,14 +1,16 @@
-// Elementwise ops (silu, add, mul, biasAdd, swiglu) and slice, a view of some columns.
+// Elementwise ops (silu, add, mul, biasAdd, swiglu) and two views: slice takes some columns, concat joins them.
 
 import { RuntimeFault } from '../../core/errors.ts'
 import { printShape } from '../dim.ts'
 import {
   expectDType,
+  expectRank,
   expectShape,
   fixedDim,
   floatDTypes,
   refTensor,
   type FloatDType,
+  type NoAttrs,
   type OpDef,
 } from '../opDef.ts'
 
@@ -103,6 +105,43 @@ export const slice: OpDef<{ readonly start: number; readonly length: number }> =
     const y = refTensor([rows, length])
     for (let row = 0; row < rows; row++) {
       y.data.set(x!.data.subarray(row * width + start, row * width + start + length), row * length)
+    }
+    return { y }
+  },
+}
+
+/**
+ * x0 [T, A], x1 [T, B], … side by side → y [T, A + B + …]: a view, no copy, since its parts are written where they
+ * belong. So a part is the result of an op that dispatches, or of another concat, and a part of one concat only.
+ */
+export const concat: OpDef<NoAttrs> = {
+  inputs: ['x*'],
+  outputs: ['y'],
+  view: true,
+  accuracy: 'exact',
+  infer(_attrs, inputs, where) {
+    const { dtype, shape } = inputs['x0']!
+    let width = 0
+    for (const [name, part] of Object.entries(inputs)) {
+      expectDType(where, name, part.dtype, [dtype])
+      expectRank(where, name, part.shape, 2)
+      const columns = fixedDim(where, part.shape[1])
+      expectShape(where, name, part.shape, [shape[0]!, columns])
+      width += columns
+    }
+    return { y: { dtype, shape: [shape[0]!, width] } }
+  },
+  reference(_attrs, inputs) {
+    const parts = Object.values(inputs)
+    const rows = parts[0]!.shape[0]!
+    const width = parts.reduce((sum, { shape }) => sum + shape[1]!, 0)
+    const y = refTensor([rows, width])
+    let start = 0
+    for (const { shape, data } of parts) {
+      const columns = shape[1]!
+      for (let row = 0; row < rows; row++)
+        y.data.set(data.subarray(row * columns, (row + 1) * columns), row * width + start)
+      start += columns
     }
     return { y }
   },

@@ -4,6 +4,7 @@ import { invariant } from '../../core/errors.ts'
 import {
   expectDType,
   expectRank,
+  expectShape,
   floatDTypes,
   refTensor,
   type FloatDType,
@@ -35,19 +36,28 @@ export const selectTokens: OpDef<NoAttrs> = {
   },
 }
 
-/** Rows of `table` [V, H] by `ids` [T] → [T, H]. Ids outside the table give a row of zeros. */
-export const embedding: OpDef<{ readonly dtype: FloatDType }> = {
-  inputs: ['table', 'ids'],
+/**
+ * Rows of `table` [V, H] by `ids` [T] → [T, H]. The table holds ids from `firstRow` (0 unless given) on; other ids take
+ * the row of `previous` [T, H], or zeros without it, so that a table in bands is a chain of embeddings.
+ */
+export const embedding: OpDef<{ readonly dtype: FloatDType; readonly firstRow?: number }> = {
+  inputs: ['table', 'ids', 'previous?'],
   outputs: ['y'],
   accuracy: 'rounded',
-  infer({ dtype }, { table, ids }, where) {
+  infer({ dtype }, { table, ids, previous }, where) {
     expectDType(where, 'table', table!.dtype, floatDTypes)
     expectDType(where, 'ids', ids!.dtype, ['i32'])
     expectRank(where, 'table', table!.shape, 2)
-    return { y: { dtype, shape: [ids!.shape[0]!, table!.shape[1]!] } }
+    const shape = [ids!.shape[0]!, table!.shape[1]!]
+    if (previous !== undefined) {
+      expectDType(where, 'previous', previous.dtype, floatDTypes)
+      expectShape(where, 'previous', previous.shape, shape)
+    }
+    return { y: { dtype, shape } }
   },
-  reference(_attrs, { table, ids }) {
-    return { y: pickRows(table!, ids!) }
+  reference({ firstRow = 0 }, { table, ids, previous }) {
+    const rows = { data: ids!.data.map((id) => id - firstRow) }
+    return { y: pickRows(table!, rows, previous) }
   },
 }
 
@@ -70,10 +80,12 @@ export const gatherRows: OpDef<NoAttrs> = {
 function pickRows(
   table: { shape: readonly number[]; data: Float64Array },
   rows: { data: Float64Array },
+  previous?: { data: Float64Array },
 ): ReturnType<typeof refTensor> {
   const [numRows, width] = table.shape
   invariant(numRows !== undefined && width !== undefined, 'a table has two dimensions')
   const y = refTensor([rows.data.length, width])
+  if (previous !== undefined) y.data.set(previous.data)
   rows.data.forEach((row, i) => {
     if (row >= 0 && row < numRows) y.data.set(table.data.subarray(row * width, (row + 1) * width), i * width)
   })

@@ -3,7 +3,7 @@
 
 import type { OpDef } from '../opDef.ts'
 import { attention, kvWrite, rotary, rotaryKvWrite } from './attention.ts'
-import { add, biasAdd, mul, silu, slice, swiglu } from './elementwise.ts'
+import { add, biasAdd, concat, mul, silu, slice, swiglu } from './elementwise.ts'
 import { embedding, gatherRows, selectTokens } from './embedding.ts'
 import { linear, rmsNorm } from './linear.ts'
 import { countTokens, processLogits } from './logits.ts'
@@ -14,6 +14,7 @@ export interface OpDefs {
   readonly add: typeof add
   readonly attention: typeof attention
   readonly biasAdd: typeof biasAdd
+  readonly concat: typeof concat
   readonly countTokens: typeof countTokens
   readonly embedding: typeof embedding
   readonly gatherRows: typeof gatherRows
@@ -35,6 +36,7 @@ const defs: OpDefs = {
   add,
   attention,
   biasAdd,
+  concat,
   countTokens,
   embedding,
   gatherRows,

@@ -62,6 +62,11 @@ export function hasPenalties({ repetitionPenalty, presencePenalty, frequencyPena
   return repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0
 }
 
+/** Whether bias or penalties change the row: for others, processed logits need not be there. */
+export function isProcessed(controls: Controls): boolean {
+  return hasPenalties(controls) || controls.numBiases > 0
+}
+
 /** Set in a word of `tokenCounts` when the token is in the prompt; the bits below count how often it was generated. */
 export const promptFlag: number = 2 ** 31
 
@@ -113,7 +118,8 @@ export const countTokens: OpDef<NoAttrs> = {
  * 2. repetition penalty ρ (as in transformers): where c > 0 or f, l = l / ρ if l > 0, else l · ρ;
  * 3. presence α and frequency φ (as in OpenAI's API and vLLM): where c > 0, l −= α + φ · c.
  *
- * `tokenCounts` is only read where a penalty is on: rows of others are out of date.
+ * `tokenCounts` is only read where a penalty is on: rows of others are out of date. Rows of y that nothing changes
+ * (`isProcessed`) hold anything: kernels leave them out, and `sample` does not read them.
  */
 export const processLogits: OpDef<NoAttrs> = {
   inputs: ['logits', 'controls', 'biasIds', 'biasValues', 'tokenCounts', 'targets'],

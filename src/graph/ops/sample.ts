@@ -2,10 +2,10 @@
 
 import { philox, uniform } from '../../core/philox.ts'
 import { expectDType, expectRank, expectShape, type OpDef, type NoAttrs } from '../opDef.ts'
-import { controlColumns, neutralControls, readControls, type Controls } from './logits.ts'
+import { controlColumns, isProcessed, neutralControls, readControls, type Controls } from './logits.ts'
 
 /**
- * logits [R, V], temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
+ * logits [R, V] (those of processLogits in `processed` [R, V], for rows that it changes), temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
  * Bias and penalties being done (processLogits), the order is, as in transformers, with 2 to 4 only where there are
  * controls [R, 7]:
  *
@@ -21,11 +21,11 @@ import { controlColumns, neutralControls, readControls, type Controls } from './
  * largest logit is always kept. NaN logits are never chosen over a number.
  */
 export const sample: OpDef<NoAttrs> = {
-  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled', 'controls?'],
+  inputs: ['logits', 'temperature', 'seed', 'tokenIndex', 'targets', 'sampled', 'controls?', 'processed?'],
   outputs: ['next'],
   nextVersionOf: { next: 'sampled' },
   accuracy: 'exact',
-  infer(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls }, where) {
+  infer(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls, processed }, where) {
     expectRank(where, 'logits', logits!.shape, 2)
     expectDType(where, 'logits', logits!.dtype, ['f32'])
     const rows = logits!.shape[0]!
@@ -35,13 +35,18 @@ export const sample: OpDef<NoAttrs> = {
     expectShape(where, 'targets', targets!.shape, [rows])
     expectDType(where, 'sampled', sampled!.dtype, ['i32'])
     if (controls !== undefined) expectShape(where, 'controls', controls.shape, [rows, controlColumns.length])
+    if (processed !== undefined) {
+      expectShape(where, 'processed', processed.shape, logits!.shape)
+      expectDType(where, 'processed', processed.dtype, ['f32'])
+    }
     return { next: sampled! }
   },
-  reference(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls }) {
+  reference(_attrs, { logits, temperature, seed, tokenIndex, targets, sampled, controls, processed }) {
     const [rows, vocabSize] = [logits!.shape[0]!, logits!.shape[1]!]
     for (let row = 0; row < rows; row++) {
       const settings = controls === undefined ? neutralControls : readControls(controls.data, row)
-      const [best] = scoreRow(logits!.data.subarray(row * vocabSize, (row + 1) * vocabSize), settings, {
+      const { data } = isProcessed(settings) ? (processed ?? logits!) : logits!
+      const [best] = scoreRow(data.subarray(row * vocabSize, (row + 1) * vocabSize), settings, {
         temperature: temperature!.data[row]!,
         seed: [seed!.data[2 * row]! >>> 0, seed!.data[2 * row + 1]! >>> 0],
         tokenIndex: tokenIndex!.data[row]!,

@@ -2,7 +2,7 @@
 // Written plainly, one op at a time; passes fuse it.
 
 import type { ValueId } from '../../core/brand.ts'
-import type { DType } from '../../core/dtype.ts'
+import { bytesOf, type DType } from '../../core/dtype.ts'
 import { GraphBuilder } from '../../graph/builder.ts'
 import { affine, symbol } from '../../graph/dim.ts'
 import type { Graph } from '../../graph/graph.ts'
@@ -29,14 +29,30 @@ const T = symbol('T')
 const S = symbol('S')
 const R = symbol('R')
 
+/** What a kernel stores two at a time must come in pairs; odd widths stay f32. */
+function storedType(width: number, dtype: FloatDType): FloatDType {
+  return width % 2 === 0 ? dtype : 'f32'
+}
+
+/** Of queries, keys and values. Rotation works on half heads, and what it writes must be as wide as what it reads. */
+function headTypeOf({ headDim }: LlamaConfig, dtype: FloatDType): FloatDType {
+  return storedType(headDim / 2, dtype)
+}
+
+/** Bytes that a block of the KV cache takes in the keys of a layer, and as many in its values. */
+export function kvBlockBytes(
+  config: LlamaConfig,
+  { dtype, blockSize }: Pick<LlamaGraphOptions, 'dtype' | 'blockSize'>,
+): number {
+  return config.numKvHeads * blockSize * config.headDim * bytesOf(headTypeOf(config, dtype))
+}
+
 export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Graph {
   const { dtype, maxSeqLen, blockSize, numBlocks, maxNumSeqs } = options
   const { numHeads, numKvHeads, headDim, hiddenSize, normEps } = config
   const b = new GraphBuilder('llama')
-  // What a kernel stores two at a time must come in pairs; odd widths stay f32.
-  const activation = (width: number): FloatDType => (width % 2 === 0 ? dtype : 'f32')
-  // Rotation works on half heads, and what it writes must be as wide as what it reads.
-  const headType = activation(headDim / 2)
+  const activation = (width: number): FloatDType => storedType(width, dtype)
+  const headType = headTypeOf(config, dtype)
   const weight = (expr: Parameters<typeof b.weight>[0], type: DType = dtype): ValueId => b.weight(expr, type)
 
   const tokenSource = b.input('tokenSource', 'i32', [T, 2])
@@ -169,7 +185,7 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
     b.apply(
       'sample',
       'sample',
-      { logits: processed, controls, temperature, seed, tokenIndex, targets, sampled },
+      { logits, processed, controls, temperature, seed, tokenIndex, targets, sampled },
       {},
     ),
   )

@@ -1,5 +1,6 @@
 // Opens a GGUF file as a checkpoint: tensors under Hugging Face names and shapes, quantised ones as f32.
 // Next: config.ts for the model's configuration, text/ggufTokenizer.ts for its tokenizer.
+import { BufferPool } from '../../core/bufferPool.ts'
 import { bytesOf } from '../../core/dtype.ts'
 import { RuntimeFault } from '../../core/errors.ts'
 import { shown, type ByteSource } from '../../core/files.ts'
@@ -51,10 +52,11 @@ export async function openGguf(source: ByteSource, signal?: AbortSignal): Promis
 }
 
 function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): Checkpoint {
-  return fileCheckpoint(source, tensors, ({ headRows, stored }, start, count, signal) =>
+  const file = { source, buffers: new BufferPool() }
+  return fileCheckpoint(source, tensors, ({ headRows, stored }, start, count, signal, into) =>
     headRows === undefined
-      ? readStored(source, stored, start, count, signal)
-      : readInterleaved(source, stored, headRows, start, count, signal),
+      ? readStored(file, stored, start, count, signal, into)
+      : readInterleaved(file, stored, headRows, start, count, signal, into),
   )
 }
 

@@ -1,29 +1,48 @@
 // Ranges of elements of a GGUF tensor: reads the blocks that cover them, dequantises, and puts rows that llama.cpp
 // reordered back. Never fetches more than twice the rows asked for, plus a block at either end.
+import type { BufferPool } from '../../core/bufferPool.ts'
 import { bytesOf } from '../../core/dtype.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
 import type { GgufTensor } from './header.ts'
 
+/** An open file, and memory for what is read of it on the way to the elements. */
+export interface TensorFile {
+  readonly source: ByteSource
+  readonly buffers: BufferPool
+}
+
 /**
- * Elements [start, start + count) in the file's order, in the bytes of `tensor.type.dtype`. The caller has checked
- * the range.
+ * Elements [start, start + count) in the file's order, in the bytes of `tensor.type.dtype`; in `into` where that has
+ * room for the blocks that cover them. The caller has checked the range.
  */
 export async function readStored(
-  source: ByteSource,
+  { source, buffers }: TensorFile,
   tensor: GgufTensor,
   start: number,
   count: number,
   signal: AbortSignal | undefined,
+  into: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Uint8Array> {
   const { blockElements, blockBytes, dequantize } = tensor.type
   const firstBlock = Math.floor(start / blockElements)
   const numBlocks = Math.ceil((start + count) / blockElements) - firstBlock
   const offset = tensor.offset + firstBlock * blockBytes
-  const data = await readExactly(source, offset, numBlocks * blockBytes, signal)
-  if (dequantize === undefined) return data
-  const values = new Float32Array(numBlocks * blockElements)
-  dequantize(data, values)
-  return new Uint8Array(values.buffer, (start - firstBlock * blockElements) * 4, count * 4)
+  const storedBytes = numBlocks * blockBytes
+  if (dequantize === undefined) return readExactly(source, offset, storedBytes, signal, into)
+  const values = floatsIn(into, numBlocks * blockElements)
+  const buffer = buffers.take(storedBytes)
+  try {
+    dequantize(await readExactly(source, offset, storedBytes, signal, buffer), values)
+  } finally {
+    buffers.give(buffer)
+  }
+  const begin = values.byteOffset + (start - firstBlock * blockElements) * 4
+  return new Uint8Array(values.buffer, begin, count * 4)
+}
+
+function floatsIn(into: Uint8Array<ArrayBuffer> | undefined, length: number): Float32Array<ArrayBuffer> {
+  const isRoom = into !== undefined && into.byteOffset % 4 === 0 && into.byteLength >= length * 4
+  return isRoom ? new Float32Array(into.buffer, into.byteOffset, length) : new Float32Array(length)
 }
 
 /**
@@ -31,38 +50,44 @@ export async function readStored(
  * a head is the model's row `s · headRows / 2 + j`, for s of 0 and 1. Ranges are in the model's order.
  */
 export async function readInterleaved(
-  source: ByteSource,
+  file: TensorFile,
   tensor: GgufTensor,
   headRows: number,
   start: number,
   count: number,
   signal: AbortSignal | undefined,
+  into: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Uint8Array> {
   // A bias is a column: rows of one element.
   const rowElements = tensor.shape.length === 1 ? 1 : tensor.shape.slice(1).reduce((a, b) => a * b, 1)
   const elementBytes = bytesOf(tensor.type.dtype)
   const end = start + count
   const endRow = Math.ceil(end / rowElements)
-  const result = new Uint8Array(count * elementBytes)
+  const resultBytes = count * elementBytes
+  const result =
+    into !== undefined && into.byteLength >= resultBytes
+      ? into.subarray(0, resultBytes)
+      : new Uint8Array(resultBytes)
   for (let row = Math.floor(start / rowElements); row < endRow;) {
     const run = nextRun(row, endRow, headRows)
     const span = storedSpan(run, headRows)
-    const stored = await readStored(
-      source,
-      tensor,
-      span.start * rowElements,
-      (span.end - span.start) * rowElements,
-      signal,
-    )
-    for (; row < run.end; row++) {
-      // The first and last row may be wanted in part.
-      const from = Math.max(start, row * rowElements)
-      const to = Math.min(end, (row + 1) * rowElements)
-      const at = (storedRow(row, headRows) - span.start - row) * rowElements
-      result.set(
-        stored.subarray((at + from) * elementBytes, (at + to) * elementBytes),
-        (from - start) * elementBytes,
-      )
+    const numElements = (span.end - span.start) * rowElements
+    // Blocks may stand out at either end.
+    const buffer = file.buffers.take(numElements * elementBytes + 2 * 4 * tensor.type.blockElements)
+    try {
+      const stored = await readStored(file, tensor, span.start * rowElements, numElements, signal, buffer)
+      for (; row < run.end; row++) {
+        // The first and last row may be wanted in part.
+        const from = Math.max(start, row * rowElements)
+        const to = Math.min(end, (row + 1) * rowElements)
+        const at = (storedRow(row, headRows) - span.start - row) * rowElements
+        result.set(
+          stored.subarray((at + from) * elementBytes, (at + to) * elementBytes),
+          (from - start) * elementBytes,
+        )
+      }
+    } finally {
+      file.buffers.give(buffer)
     }
   }
   return result

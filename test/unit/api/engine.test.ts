@@ -354,7 +354,7 @@ describe('the engine', () => {
     ['maxNumSeqs', 0],
     ['maxNumSeqs', 257],
     ['maxNumBatchedTokens', 0],
-    ['maxNumBatchedTokens', 65_537],
+    ['maxNumBatchedTokens', 65_536],
   ])('refuses %s %d', async (option, value) => {
     const opening = openEngine({ options: { [option]: value } })
     await expect(opening).rejects.toMatchObject({ code: 'engine/input', where: option })

@@ -47,15 +47,19 @@ describe('work', () => {
   })
 })
 
-test('kernel times add up over layers and steps, longest first', () => {
+test('kernel times add up over layers, bands and steps, longest first', () => {
   const dispatch = (variant: string, origin: string): unknown => ({ op: 'linear', variant, origin })
   const plan = {
-    dispatches: [dispatch('a', 'layers.0.q'), dispatch('a', 'layers.11.q'), dispatch('b', 'head')],
+    dispatches: [
+      dispatch('a', 'layers.0.q[0:64]'),
+      dispatch('a', 'layers.11.q[64:96]'),
+      dispatch('b', 'head'),
+    ],
   } as unknown as Plan
   const step = { plan, dims: { T: 1, S: 1, R: 1 }, cpuMs: 0, nanoseconds: Float64Array.of(1e6, 2e6, 9e6) }
   expect(kernelTimes([step, step], 2)).toEqual([
     { op: 'linear', variant: 'b', origin: 'head', dispatches: 1, ms: 9, share: 0.75 },
-    { op: 'linear', variant: 'a', origin: 'layers.*.q', dispatches: 2, ms: 3, share: 0.25 },
+    { op: 'linear', variant: 'a', origin: 'layers.*.q[*]', dispatches: 2, ms: 3, share: 0.25 },
   ])
   expect(kernelTimes([{ ...step, nanoseconds: undefined }], 1)).toEqual([])
 })

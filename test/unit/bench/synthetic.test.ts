@@ -1,13 +1,8 @@
-// Synthetic models: exact shapes, repeatable random weights, and the refusal of what does not fit.
+// Synthetic models: exact shapes and repeatable random weights.
 
 import { describe, expect, test } from 'vitest'
-import { engineOptions } from '../../../src/api/model.ts'
-import { checkBudget, engineMemory } from '../../../src/bench/memory.ts'
 import { syntheticConfig, syntheticModel, syntheticNames } from '../../../src/bench/synthetic.ts'
-import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
-import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
 import { decodeF32 } from '../../../src/weights/decode.ts'
-import { minimalCapabilities } from '../models/tinyLlama.ts'
 
 const q = 'model.layers.0.self_attn.q_proj.weight'
 
@@ -87,32 +82,5 @@ describe('weights', () => {
     await expect(numbers(288 * 288 - 1, 1)).resolves.toHaveLength(1)
     await expect(checkpoint.read(q, 288 * 288 - 1, 2)).rejects.toThrow('[weights/shape]')
     await expect(checkpoint.read('nothing', 0, 1)).rejects.toThrow('[weights/missing]')
-  })
-})
-
-describe('memory', () => {
-  const options = (name: string) =>
-    engineOptions(syntheticConfig(name), { dtype: 'f16', maxSeqLen: 193, maxNumSeqs: 2 })
-
-  test('is what the engine then allocates', async () => {
-    const { config, checkpoint } = syntheticModel('synthetic:llama-15m', { dtype: 'f16' })
-    const memory = engineMemory(config, options('synthetic:llama-15m'), minimalCapabilities)
-    const device = createRecordingDevice(minimalCapabilities)
-    await LlmEngine.load(device, config, checkpoint, options('synthetic:llama-15m'))
-    expect(device.memory()).toMatchObject({
-      weights: memory.weightBytes,
-      states: memory.stateBytes,
-      arena: memory.arenaBytes,
-    })
-  })
-
-  test('is refused one byte above the budget, with the sum, and not at it', () => {
-    const name = 'synthetic:llama-2-70b'
-    const memory = engineMemory(syntheticConfig(name), options(name), minimalCapabilities)
-    expect(memory.weightBytes).toBeGreaterThan(68e9 * 2)
-    expect(() => checkBudget(name, memory, memory.totalBytes)).not.toThrow()
-    expect(() => checkBudget(name, memory, memory.totalBytes - 1)).toThrow(
-      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most [\d.]+ GiB, got 128\.\d\d GiB of weights \+ [\d.]+ GiB of KV cache \+ [\d.]+ GiB of arena = [\d.]+ GiB\. /,
-    )
   })
 })

@@ -15,14 +15,14 @@ interface Outcome {
   readonly isDisposed: boolean
 }
 
-async function bench(argv: readonly string[], hostMemoryBytes = 2 ** 30): Promise<Outcome> {
+async function bench(argv: readonly string[], freeMemoryBytes = 2 ** 30): Promise<Outcome> {
   const device = createRecordingDevice(minimalCapabilities)
   let isDisposed = false
   void device.lost.then(() => (isDisposed = true))
   const opened: BenchDevice = {
     device,
     gpu: undefined as unknown as GPUDevice,
-    hostMemoryBytes,
+    freeMemoryBytes,
     loadAverage: () => 0.5,
   }
   const fake = { ...fakeDeps(), openBenchDevice: async () => opened }
@@ -89,7 +89,7 @@ describe('bench llm', () => {
     const { code, out, err, isDisposed } = await bench(['llm', '--model', 'synthetic:llama-2-70b'])
     expect({ code, out, isDisposed }).toEqual({ code: 1, out: '', isDisposed: true })
     expect(err).toMatch(
-      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most 0\.80 GiB, got 128\.\d\d GiB of weights \+ .* of KV cache \+ .* of arena = /,
+      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most 819\.20 MiB, got 128\.\d\d GiB of weights in f16 \+ .* of KV cache .* = /,
     )
     const raised = await bench([...small, '--max-memory', '1GiB'], 1)
     expect(raised.code).toBe(0)

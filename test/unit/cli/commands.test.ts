@@ -38,6 +38,23 @@ describe('generate', () => {
     expect(fake.closed).toEqual(['engine'])
   })
 
+  it('takes biases by token id', async () => {
+    const argv = ['generate', '--prompt', 'a', '--logit-bias', '15:-100, 4:.5,7:2']
+    const { fake } = await run(argv, { answers: ['b'] })
+    expect(fake.requests).toMatchObject([{ logit_bias: { 4: 0.5, 7: 2, 15: -100 } }])
+  })
+
+  it('says on stderr what was shrunk to keep the memory', async () => {
+    const shrunk = [{ option: 'kvCacheTokens', asked: 16384, used: 4096 }] as const
+    const argv = ['generate', '--prompt', 'a', '--max-memory', '1.5GiB']
+    const { out, err, fake } = await run(argv, { shrunk, answers: ['b'] })
+    expect(fake.engines[0]).toMatchObject({ maxMemory: 1.5 * 2 ** 30 })
+    expect({ out, err }).toEqual({
+      out: 'b\n',
+      err: "To fit the device's memory: kvCacheTokens 16384 → 4096\n",
+    })
+  })
+
   it('prints one JSON document', async () => {
     const { out } = await run(['generate', '--prompt', 'a', '--json'], { answers: ['two words'] })
     expect(JSON.parse(out)).toEqual({
@@ -116,8 +133,8 @@ describe('inspect', () => {
     expect(document.parameters).toBe(60_736)
     expect(document.tensors).toHaveLength(21)
     expect(document.config).toMatchObject({ numLayers: 2, numKvHeads: 2 })
-    const { weightBytes, kvCacheBytes, arenaBytes, stepBytes, totalBytes } = document.memory
-    expect(totalBytes).toBe(weightBytes + kvCacheBytes + arenaBytes + stepBytes)
+    const { weightBytes, kvCacheBytes, arenaBytes, stepBytes, readbackBytes, totalBytes } = document.memory
+    expect(totalBytes).toBe(weightBytes + kvCacheBytes + arenaBytes + stepBytes + readbackBytes)
     // All parameters and the rotary table of 32 positions of 8 numbers, in f32.
     expect(weightBytes).toBe(4 * (60_736 + 32 * 8))
     expect(document.plan.limitsOf).toBe('Fake GPU')

@@ -1,7 +1,13 @@
 // Fakes of everything outside the command line: streams that remember, an engine that answers from a list.
 
 import { PassThrough } from 'node:stream'
-import type { ChatCompletionChunk, CompletionChunk, Engine, Timings } from '../../../src/api/types.ts'
+import type {
+  ChatCompletionChunk,
+  CompletionChunk,
+  Engine,
+  ModelOptions,
+  Timings,
+} from '../../../src/api/types.ts'
 import type { AdapterProbe, ChildResult, CliDeps, CreateEngineOptions } from '../../../src/cli/deps.ts'
 import { runCli } from '../../../src/cli/program.ts'
 import { webgpuMinimum } from '../../../src/cli/inspect/inspection.ts'
@@ -50,6 +56,7 @@ export interface Script {
   /** Answers to requests, in order; each word is a chunk. `hang` never ends by itself. */
   answers?: string[]
   maxSeqLen?: number
+  shrunk?: Engine['shrunk']
   /** Tokens are characters. */
   hasTemplate?: boolean
   /** Outcome of `doctor --probe` by driver file; '' is the default. */
@@ -60,6 +67,8 @@ export interface Script {
   isTTY?: boolean
   stdin?: string
   createEngineError?: unknown
+  /** What loading an engine tells. */
+  notice?: string
 }
 
 export interface Fake extends CliDeps {
@@ -68,6 +77,8 @@ export interface Fake extends CliDeps {
   readonly stderr: FakeStream
   readonly requests: unknown[]
   readonly engines: CreateEngineOptions[]
+  /** Options of models that were opened without an engine. */
+  readonly opened: ModelOptions[]
   readonly closed: string[]
   readonly exits: number[]
   interrupt(): void
@@ -79,6 +90,7 @@ export function fakeDeps(script: Script = {}): Fake {
   if (!isTTY) stdin.end(script.stdin ?? '')
   const requests: unknown[] = []
   const engines: CreateEngineOptions[] = []
+  const opened: ModelOptions[] = []
   const closed: string[] = []
   const exits: number[] = []
   const listeners = new Set<() => void>()
@@ -102,6 +114,7 @@ export function fakeDeps(script: Script = {}): Fake {
     dtype: 'f16',
     vocabSize: 6,
     maxSeqLen: script.maxSeqLen ?? 400,
+    shrunk: script.shrunk ?? [],
     chat: {
       completions: {
         async *create(request: { signal?: AbortSignal }): AsyncGenerator<Partial<ChatCompletionChunk>> {
@@ -174,22 +187,27 @@ export function fakeDeps(script: Script = {}): Fake {
     stderr: new FakeStream(isTTY),
     requests,
     engines,
+    opened,
     closed,
     exits,
     createEngine: async (options) => {
       engines.push(options)
       if (script.createEngineError !== undefined) throw script.createEngineError
+      if (script.notice !== undefined) options.onNotice?.(script.notice)
       options.onProgress?.({ phase: 'weights', loadedBytes: 1, totalBytes: 2 })
       return engine
     },
-    openModel: async (name) => ({
-      name,
-      json: {},
-      config: {} as never,
-      checkpoint: {} as never,
-      tokenizer,
-      close: async () => void closed.push('model'),
-    }),
+    async openModel(name, options) {
+      opened.push(options)
+      return {
+        name,
+        json: {},
+        config: {} as never,
+        checkpoint: {} as never,
+        tokenizer,
+        close: async () => void closed.push('model'),
+      }
+    },
     probeAdapter: async () => undefined,
     openBenchDevice: async () => {
       throw new Error('no device to measure')

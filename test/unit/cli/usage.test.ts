@@ -55,6 +55,8 @@ describe('bad usage', () => {
     ['more than all of the probability', ['chat', '--top-p', '1.1'], /--top-p: .* from 0 to 1, got 1\.1\./],
     ['no tokens to draw from', ['chat', '--top-k', '0'], /--top-k: .* got 0\./],
     ['a penalty beyond its range', ['chat', '--presence-penalty', '-3'], /from -2 to 2, got -3\./],
+    ['a bias without a token', ['chat', '--logit-bias', '-5'], /--logit-bias: .* got -5\./],
+    ['a bias beyond its range', ['chat', '--logit-bias', '3:1,4:101'], /-100 to 100, .* got 3:1,4:101\./],
     ['a dtype that is none', ['chat', '--dtype', 'f64'], /--dtype: expected f32 or f16, got f64\./],
     [
       'a device that is none',

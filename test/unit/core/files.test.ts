@@ -39,6 +39,10 @@ test('a folder gives ranges of files below it and nothing above', async () => {
   const source = await store.open('sub/x.bin')
   expect(source?.size).toBe(4)
   expect([...(await readExactly(source!, 1, 2))]).toEqual([2, 3])
+  const into = new Uint8Array(3)
+  expect((await readExactly(source!, 1, 2, undefined, into)).buffer).toBe(into.buffer)
+  expect([...into]).toEqual([2, 3, 0])
+  expect([...(await readExactly(source!, 0, 4, undefined, into))]).toEqual([1, 2, 3, 4])
   await expect(readExactly(source!, 3, 2)).rejects.toMatchObject({ code: 'file/io' })
   await expect(readExactly(source!, 0, 1, AbortSignal.abort())).rejects.toMatchObject({
     code: 'engine/cancelled',

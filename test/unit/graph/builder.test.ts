@@ -119,6 +119,24 @@ describe('types', () => {
       expect(message).toMatch(/^\[graph\/\w+\] p \(\w+\).*: expected .+, got .+\. [A-Z].+\.$/)
   })
 
+  test('a concat adds up the columns of any number of parts', () => {
+    const { b, x } = begin()
+    const cut = b.apply('slice', 'cut', { x }, { start: 1, length: 2 })
+    expect(b.typeOf(b.apply('concat', 'one', { x0: x }, {}))).toMatchObject({ shape: [T, 6] })
+    expect(b.typeOf(b.apply('concat', 'all', { x0: x, x1: cut, x2: x }, {})).shape).toEqual([T, 14])
+  })
+
+  test.each<[what: string, parts: (b: GraphBuilder, x: ValueId) => Record<string, ValueId>, code: string]>([
+    ['no part', () => ({}), 'graph/structure'],
+    ['a part without number', (_b, x) => ({ x0: x, x }), 'graph/structure'],
+    ['another operand', (_b, x) => ({ x0: x, y1: x }), 'graph/structure'],
+    ['other rows', (b, x) => ({ x0: x, x1: b.weight(tensor('w', [3, 6]), 'f32') }), 'graph/shape'],
+    ['another dtype', (b, x) => ({ x0: x, x1: b.input('n', 'i32', [T, 6]) }), 'graph/dtype'],
+  ])('a concat with %s is a fault', (_what, parts, code) => {
+    const { b, x } = begin()
+    expect(faultOf(() => b.apply('concat', 'all', parts(b, x), {})).code).toBe(code)
+  })
+
   const slice = (start: number, length: number): readonly Dim[] => {
     const { b, x } = begin()
     return b.typeOf(b.apply('slice', 'view', { x }, { start, length })).shape

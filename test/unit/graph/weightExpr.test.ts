@@ -67,6 +67,14 @@ describe('sliceRows', () => {
     expect(() => sliceRows(q, start, length)).toThrow('[internal]')
   })
 
+  test('reaches down to tensors, so that equal rows have equal keys', () => {
+    expect(sliceRows(sliceRows(q, 2, 5), 1, 3)).toEqual(sliceRows(q, 3, 3))
+    const stack = concat([q, k, v])
+    expect(printExpr(sliceRows(stack, 6, 8))).toBe('concat(q[6:8], k, v[0:2])')
+    expect(sliceRows(stack, 8, 4)).toBe(k)
+    expect(sliceRows(stack, 9, 2)).toEqual(sliceRows(k, 1, 2))
+  })
+
   test('accepts the last row alone', () => {
     expect(exprShape(sliceRows(q, 7, 1))).toEqual([1, 6])
   })

@@ -89,9 +89,17 @@ function forced(variant: KernelVariant, op: OpKind): KernelSet {
   }
 }
 
+const placeholders = new Map<Device, Promise<DeviceBuffer>>()
+
 /** Nothing is run, so one buffer can stand for all. */
+function placeholder(device: Device): Promise<DeviceBuffer> {
+  const buffer = placeholders.get(device) ?? device.alloc(2 ** 20, 'arena', 'all')
+  placeholders.set(device, buffer)
+  return buffer
+}
+
 async function prepare(device: Device, plan: Plan): Promise<PreparedPlan> {
-  const buffer: DeviceBuffer = await device.alloc(2 ** 20, 'arena', 'all')
+  const buffer = await placeholder(device)
   const weights = new Map(
     plan.buffers.flatMap((each) => (each.role === 'weight' ? [[each.key, buffer]] : [])),
   )
@@ -122,13 +130,14 @@ describe('compiles', () => {
     for (const half of ['packed', 'native'] as const) {
       const device = await nullDevice(half)
       expect(device.capabilities.nativeF16).toBe(half === 'native')
-      for (const { graph, maxima } of cases) {
+      const software = { ...device.capabilities, adapterClass: 'software', subgroupSize: 8 } as const
+      const tensorCores = { ...device.capabilities, subgroupSize: 32, subgroupMatrix: { M: 16, N: 8, K: 16 } }
+      const adapters = [device.capabilities, software, tensorCores]
+      for (const { graph, maxima, capabilities } of cases.flatMap((each) =>
+        adapters.map((capabilities) => ({ ...each, capabilities })),
+      )) {
         if (!graph.ops.some(({ kind }) => kind === op)) continue
-        const plan = makePlan(graph, {
-          kernels: forced(variant, op),
-          capabilities: device.capabilities,
-          maxima,
-        })
+        const plan = makePlan(graph, { kernels: forced(variant, op), capabilities, maxima })
         const dispatches = plan.dispatches.filter((dispatch) => dispatch.variant === name)
         const fresh = dispatches.filter(({ shader }) => !codes.has(shader.code))
         for (const dispatch of fresh) {
@@ -161,12 +170,16 @@ describe('compiles', () => {
       linear_naive: f32 × 1, native f16 × 1, native f16 × 2, packed f16 × 1, packed f16 × 2
       linear_tile: f32 × 4, native f16 × 4, packed f16 × 4
       linear_tiled: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_matrix: native f16 × 4
       linear_gemv: f32 × 4, native f16 × 4, packed f16 × 4
       linear_gemv_subgroups: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_gemv_one_subgroup: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_subgroup_tile: f32 × 2, native f16 × 2, packed f16 × 2
       rms_norm: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       attention_naive: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
       attention_rows: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
       attention_split: f32 × 4, native f16 × 4, packed f16 × 4
+      attention_lanes: f32 × 4, native f16 × 4, packed f16 × 4
       rotary_kv_write: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       count_tokens: f32 × 1
       process_logits: f32 × 4

@@ -25,6 +25,16 @@ describe('decodeF32', () => {
     expect(decodeF32(dtype, bytes)).toEqual(expected)
     expect(decodeF32(dtype, misaligned(bytes))).toEqual(expected)
     expect(decodeF32(dtype, new Uint8Array())).toHaveLength(0)
+    const into = new Float32Array(0x1_0001).fill(7)
+    expect(decodeF32(dtype, bytes, into)).toEqual(expected)
+    expect(decodeF32(dtype, bytes, into.subarray(0, 1))).toEqual(expected)
+  })
+
+  test.each(['f16', 'bf16'] as const)('%s fills the given buffer, from where it begins', (dtype) => {
+    const into = new Float32Array(8).fill(7)
+    const values = decodeF32(dtype, new Uint8Array(4), into.subarray(3))
+    expect(values.buffer).toBe(into.buffer)
+    expect([...into]).toEqual([7, 7, 7, 0, 0, 7, 7, 7])
   })
 
   test.each<SourceDType>(['i64', 'i32', 'i16', 'i8', 'u8', 'u16', 'u32', 'u64', 'bool'])(
@@ -51,6 +61,10 @@ describe('encodeF16', () => {
   test('rounds as the scalar codec does', () => {
     const values = Float32Array.of(0, -0, 1, 1 / 3, 65519, -65519, 2 ** -24, 2 ** -25, 2 ** -26, -1e-30)
     expect([...encodeF16(values, 'w')]).toEqual(Array.from(values, f16Bits))
+    const into = new Uint16Array(12).fill(7)
+    expect([...encodeF16(values, 'w', into)]).toEqual(Array.from(values, f16Bits))
+    expect([...into.subarray(0, 11)]).toEqual([...Array.from(values, f16Bits), 7])
+    expect([...encodeF16(values, 'w', into.subarray(0, 2))]).toEqual(Array.from(values, f16Bits))
   })
 
   test.each([65520, -65520, 2 ** 127, Infinity, -Infinity, NaN])('refuses %d and says where', (value) => {

@@ -26,6 +26,24 @@ async function valuesOf(checkpoint: Checkpoint, name: string): Promise<Float32Ar
   return decodeF32(checkpoint.tensors.get(name)!.dtype, bytes)
 }
 
+/** A file that fills the reader's buffer, and says so some time later. */
+function slowSource(name: string): ByteSource {
+  const inner = sourceOf(name)
+  return {
+    ...inner,
+    async read(offset, length, signal, into) {
+      const bytes = await inner.read(offset, length, signal)
+      if (into === undefined || into.byteLength < length) return bytes
+      into.set(bytes)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      return into.subarray(0, length)
+    },
+  }
+}
+
+/** Room for any tensor of the fixtures, with something in it. */
+const dirty = (): Uint8Array<ArrayBuffer> => new Uint8Array(2 ** 16).fill(0xa5)
+
 /** The bits, so that −0 is not 0 and a mistake in the last place shows. */
 function bitsOf(values: Float32Array): Uint32Array {
   return new Uint32Array(Float32Array.from(values).buffer)
@@ -57,9 +75,31 @@ describe('types', async () => {
     )
     for (const start of edges) {
       for (const end of edges.filter((edge) => edge >= start)) {
-        const part = await checkpoint.read(name, start, end - start)
-        expect(Buffer.compare(part, whole.subarray(start * elementBytes, end * elementBytes))).toBe(0)
+        const expected = whole.subarray(start * elementBytes, end * elementBytes)
+        expect(Buffer.compare(await checkpoint.read(name, start, end - start), expected)).toBe(0)
+        const part = await checkpoint.read(name, start, end - start, undefined, dirty())
+        expect(Buffer.compare(part, expected)).toBe(0)
       }
+    }
+  })
+
+  test('are read into the given buffer, several at once', async () => {
+    const slow = await openGguf(slowSource('gguf/types.gguf'))
+    const names = [...checkpoint.tensors.keys()]
+    const buffers = names.map(() => dirty().subarray(4))
+    const readAll = (): Promise<Uint8Array[]> =>
+      Promise.all(
+        names.map((name, i) =>
+          slow.checkpoint.read(name, 0, numElements(checkpoint, name), undefined, buffers[i]),
+        ),
+      )
+    // Once more with the memory of the first time.
+    await readAll()
+    const read = await readAll()
+    for (const [i, name] of names.entries()) {
+      expect(read[i]!.buffer).toBe(buffers[i]!.buffer)
+      expect(read[i]!.byteOffset).toBe(4)
+      expect(Buffer.compare(read[i]!, await checkpoint.read(name, 0, numElements(checkpoint, name)))).toBe(0)
     }
   })
 
@@ -124,8 +164,10 @@ describe('models', () => {
       const step = kind === 'weight' ? 37 : 1
       for (let start = 0; start <= count; start += step) {
         for (let end = start; end <= count; end += step) {
-          const part = await checkpoint.read(name, start, end - start)
-          expect(Buffer.compare(part, whole.subarray(start * 4, end * 4))).toBe(0)
+          const expected = whole.subarray(start * 4, end * 4)
+          expect(Buffer.compare(await checkpoint.read(name, start, end - start), expected)).toBe(0)
+          const part = await checkpoint.read(name, start, end - start, undefined, dirty())
+          expect(Buffer.compare(part, expected)).toBe(0)
         }
       }
     }

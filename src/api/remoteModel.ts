@@ -1,0 +1,71 @@
+// A URL or a hub id → an open model, for every platform: the network, the hash and the storage are passed in.
+// Not here: folders that are at hand (model.ts).
+
+import { RuntimeFault } from '../core/errors.ts'
+import type { FileStore } from '../core/files.ts'
+import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
+import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
+import { defaultEndpoint, openHubRepository } from '../weights/remote/hub.ts'
+import { ggufFileOf, parseHubModelId, parseHubUrl } from '../weights/remote/hubModel.ts'
+import { httpStore, splitFileUrl } from '../weights/remote/httpStore.ts'
+import { platformNetwork, type Network } from '../weights/remote/network.ts'
+import { portableHashing, type Hashing } from '../weights/remote/sha256.ts'
+import { openGgufModel, openModelStore, type LoadedModel } from './model.ts'
+import type { ModelOptions } from './types.ts'
+
+export interface RemoteModelOptions extends Pick<ModelOptions, 'revision' | 'token' | 'signal' | 'onNotice'> {
+  /** Where files are kept; undefined: nowhere. */
+  readonly storage: ChunkStorage | undefined
+  /** For hub ids, where `token` is not given. */
+  readonly hubToken?: string | undefined
+  /** Address of the hub. Default https://huggingface.co. */
+  readonly endpoint?: string | undefined
+  readonly network?: Network
+  readonly hashing?: Hashing
+}
+
+/** Whether a text can only mean something on a network. */
+export function isUrl(model: string): boolean {
+  return /^https?:\/\//i.test(model)
+}
+
+/**
+ * Opens `http(s)://…` (a folder in the layout of Hugging Face, a .gguf file, or the page of a hub repository),
+ * `owner/name` or `owner/name/file.gguf`. Only headers, configuration and tokenizer are read.
+ * Throws `weights/*`, `model/*` and `file/*` faults.
+ */
+export async function openRemoteModel(model: string, options: RemoteModelOptions): Promise<LoadedModel> {
+  const { hashing = portableHashing, network = platformNetwork, storage, signal, onNotice } = options
+  const cache: ChunkCacheOptions = { storage, hashing, signal, onNotice }
+  const { endpoint = defaultEndpoint } = options
+  const hubModel = isUrl(model) ? parseHubUrl(model, endpoint) : parseHubModelId(model)
+  if (hubModel !== undefined) {
+    const repository = await openHubRepository(hubModel.id, {
+      network,
+      hashing,
+      storage,
+      endpoint,
+      signal,
+      revision: options.revision ?? hubModel.revision,
+      token: options.token ?? options.hubToken,
+    })
+    const file = ggufFileOf(repository, hubModel.file)
+    return openStore(cachedStore(repository.store, cache), file)
+  }
+  const { folder, file } = splitFileUrl(model)
+  const isGguf = file.endsWith('.gguf')
+  const remote = httpStore(isGguf ? folder : model, { network, signal, token: options.token })
+  return openStore(cachedStore(remote, cache), isGguf ? file : undefined)
+}
+
+async function openStore(store: FileStore, ggufFile: string | undefined): Promise<LoadedModel> {
+  if (ggufFile === undefined) return openModelStore(store)
+  const source = await store.open(ggufFile)
+  if (source !== undefined) return openGgufModel(source)
+  throw new RuntimeFault('weights/missing', {
+    where: `${store.name}/${ggufFile}`,
+    expected: 'a GGUF file',
+    got: 'no such file',
+    fix: 'Check the address.',
+  })
+}

@@ -1,0 +1,18 @@
+// Buffers that are used again and again, so that streaming makes no garbage. Whoever takes one gives it back; several
+// readers at once get one each.
+
+export class BufferPool {
+  readonly #free: Uint8Array<ArrayBuffer>[] = []
+
+  /** At least `bytes` bytes, with whatever was in them. */
+  take(bytes: number): Uint8Array<ArrayBuffer> {
+    const last = this.#free.pop()
+    if (last !== undefined && last.byteLength >= bytes) return last
+    // In powers of two, so that reads of growing length do not each leave a buffer behind.
+    return new Uint8Array(2 ** Math.ceil(Math.log2(Math.max(bytes, 1))))
+  }
+
+  give(buffer: Uint8Array<ArrayBuffer>): void {
+    this.#free.push(buffer)
+  }
+}

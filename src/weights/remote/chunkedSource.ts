@@ -1,0 +1,208 @@
+// A file in chunks: the last few in memory, all of them in a storage if there is one, fetched where neither has them.
+// Reads that go on where the last one ended fetch the next chunk ahead, so that network and upload overlap.
+// Not here: which version of a file the chunks belong to (chunkCache.ts).
+import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
+import { readExactly, type ByteSource } from '../../core/files.ts'
+import { readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
+import { hexOf, type Hashing } from './sha256.ts'
+
+/** Bytes of chunks in memory: three of the usual size. */
+const memoryBytes = 12 * 2 ** 20
+
+/** Stored chunks of one version of a file. */
+export interface ChunkFolder {
+  readonly storage: ChunkStorage
+  readonly folder: string
+  /** Indices of the chunks that the storage has. */
+  readonly present: Set<number>
+  /** Of the whole file, while it still has to be compared. */
+  readonly expectedSha256: string | undefined
+  readonly onVerified: () => Promise<void>
+  /** Removes the file and all its chunks. */
+  readonly discard: () => Promise<void>
+  /** Told when a write fails; there will be no more. */
+  readonly onFull: (cause: unknown) => void
+  readonly isFull: () => boolean
+}
+
+export interface ChunkedSourceOptions {
+  readonly name: string
+  readonly size: number
+  readonly chunkBytes: number
+  readonly hashing: Hashing
+  readonly signal: AbortSignal | undefined
+  /** The file on the network; asked for when a chunk is missing. */
+  readonly remote: () => Promise<ByteSource>
+  readonly closeRemote: () => Promise<void>
+  readonly chunks: ChunkFolder | undefined
+  /** Runs one task after the other: at most one chunk is on its way, so at most one is lost when the process dies. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>
+}
+
+export class ChunkedSource implements ByteSource {
+  readonly name: string
+  readonly size: number
+  readonly #options: ChunkedSourceOptions
+  readonly #numChunks: number
+  /** Least recently used first. */
+  readonly #memory = new Map<number, Promise<Uint8Array>>()
+  readonly #closing = new AbortController()
+  #lastIndex: number | undefined
+  #isVerified: boolean
+  /** Why no read can succeed any more. */
+  #fault: RuntimeFault | undefined
+
+  constructor(options: ChunkedSourceOptions) {
+    this.name = options.name
+    this.size = options.size
+    this.#options = options
+    this.#numChunks = Math.ceil(options.size / options.chunkBytes)
+    this.#isVerified = options.chunks?.expectedSha256 === undefined
+    options.signal?.addEventListener('abort', this.#stop, { once: true })
+    if (options.signal?.aborted === true) this.#stop()
+  }
+
+  readonly #stop = (): void => this.#closing.abort()
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    if (length === 0) return new Uint8Array(0)
+    const { chunkBytes } = this.#options
+    const first = Math.floor(offset / chunkBytes)
+    const last = Math.floor((offset + length - 1) / chunkBytes)
+    if (first === last) {
+      const chunk = await this.#chunk(first, signal)
+      return chunk.subarray(offset - first * chunkBytes, offset - first * chunkBytes + length)
+    }
+    const bytes = new Uint8Array(length)
+    for (let index = first; index <= last; index++) {
+      const start = index * chunkBytes
+      const part = (await this.#chunk(index, signal)).subarray(
+        Math.max(0, offset - start),
+        offset + length - start,
+      )
+      bytes.set(part, Math.max(0, start - offset))
+    }
+    return bytes
+  }
+
+  async close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#stop)
+    this.#stop()
+    await Promise.allSettled(this.#memory.values())
+    this.#memory.clear()
+    await this.#options.closeRemote()
+  }
+
+  async #chunk(index: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const chunk = this.#load(index)
+    const isSequential = this.#lastIndex !== undefined && index === this.#lastIndex + 1
+    this.#lastIndex = index
+    if (isSequential && index + 1 < this.#numChunks) void this.#load(index + 1)
+    const bytes = await untilCancelled(chunk, this.name, signal)
+    if (this.#fault !== undefined) throw this.#fault
+    return bytes
+  }
+
+  #load(index: number): Promise<Uint8Array> {
+    const known = this.#memory.get(index)
+    const chunk = known ?? this.#options.inTurn(() => this.#obtain(index))
+    this.#memory.delete(index)
+    this.#memory.set(index, chunk)
+    if (known === undefined) {
+      // Forgotten when it fails, so that the next read tries anew.
+      chunk.catch(() => this.#memory.get(index) === chunk && this.#memory.delete(index))
+      const mostChunks = Math.max(3, Math.floor(memoryBytes / this.#options.chunkBytes))
+      for (const oldest of this.#memory.keys()) {
+        if (this.#memory.size <= mostChunks) break
+        this.#memory.delete(oldest)
+      }
+    }
+    return chunk
+  }
+
+  async #obtain(index: number): Promise<Uint8Array> {
+    throwIfCancelled(this.#closing.signal, this.name)
+    if (this.#fault !== undefined) throw this.#fault
+    const bytes = (await this.#stored(index)) ?? (await this.#fetched(index))
+    await this.#verify()
+    return bytes
+  }
+
+  #keyOf(index: number, { folder }: ChunkFolder): string {
+    return `${folder}/${index}`
+  }
+
+  #lengthOf(index: number): number {
+    const { chunkBytes } = this.#options
+    return Math.min(chunkBytes, this.size - index * chunkBytes)
+  }
+
+  /** A chunk from the storage; one that is damaged counts as absent. */
+  async #stored(index: number): Promise<Uint8Array | undefined> {
+    const { chunks, hashing } = this.#options
+    if (chunks === undefined || !chunks.present.has(index)) return undefined
+    const key = this.#keyOf(index, chunks)
+    const bytes = await readSealed(chunks.storage, hashing, key).catch(() => undefined)
+    if (bytes?.byteLength === this.#lengthOf(index)) return bytes
+    chunks.present.delete(index)
+    return undefined
+  }
+
+  async #fetched(index: number): Promise<Uint8Array> {
+    const { chunkBytes, remote, chunks, hashing } = this.#options
+    const source = await remote()
+    const length = this.#lengthOf(index)
+    const bytes = await readExactly(source, index * chunkBytes, length, this.#closing.signal)
+    if (chunks === undefined || chunks.isFull()) return bytes
+    const key = this.#keyOf(index, chunks)
+    try {
+      await writeSealed(chunks.storage, hashing, key, bytes)
+      chunks.present.add(index)
+      this.#isVerified = chunks.expectedSha256 === undefined
+    } catch (cause) {
+      chunks.onFull(cause)
+    }
+    return bytes
+  }
+
+  /** Once every chunk is stored, compares the whole file with its hash: reads may come in any order, hashing may not. */
+  async #verify(): Promise<void> {
+    const { chunks, hashing } = this.#options
+    if (this.#isVerified || chunks === undefined || chunks.present.size < this.#numChunks) return
+    const hash = hashing.createSha256()
+    for (let index = 0; index < this.#numChunks; index++) {
+      throwIfCancelled(this.#closing.signal, this.name)
+      const bytes = await this.#stored(index)
+      // A chunk that is lost again will be fetched again, and then everything is compared again.
+      if (bytes === undefined) return
+      hash.update(bytes)
+    }
+    this.#isVerified = true
+    const got = hexOf(hash.digest())
+    if (got === chunks.expectedSha256) return chunks.onVerified()
+    this.#fault = new RuntimeFault('file/hash', {
+      where: this.name,
+      expected: `SHA-256 ${chunks.expectedSha256}`,
+      got,
+      fix: 'What was stored has been removed; load again. If it happens again, the server gives wrong bytes.',
+    })
+    await chunks.discard()
+    throw this.#fault
+  }
+}
+
+/** The promise's result, or `engine/cancelled` as soon as the signal fires. */
+async function untilCancelled<T>(promise: Promise<T>, where: string, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise
+  throwIfCancelled(signal, where)
+  let stop: () => void = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(cancelled(where, signal.reason))
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

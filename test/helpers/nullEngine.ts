@@ -1,0 +1,120 @@
+// An engine whose tokens cost nothing: token i of an answer is i. Its requests can pause or fail between tokens.
+
+import { completions } from '../../src/api/completions.ts'
+import type {
+  Completion,
+  CompletionChunk,
+  CompletionRequest,
+  Engine,
+  SamplingOptions,
+} from '../../src/api/types.ts'
+import { cancelled } from '../../src/core/errors.ts'
+
+export interface NullEngineOptions {
+  /** Awaited before each token. */
+  readonly beforeToken?: ((index: number) => unknown) | undefined
+}
+
+export interface NullEngine extends Engine {
+  readonly numRunning: number
+  readonly isDisposed: boolean
+}
+
+const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
+const timings = { ttftMs: 0, tpotMs: undefined, prefillTokensPerSecond: 0, decodeTokensPerSecond: undefined }
+const memoryOf = (bytes: number): ReturnType<Engine['memory']> => ({
+  weights: bytes,
+  states: 0,
+  arena: 0,
+  step: 0,
+  readback: 0,
+})
+
+export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullEngine {
+  let numRunning = 0
+  let isDisposed = false
+  const head = {
+    id: 'null-0',
+    model: 'null',
+    get created() {
+      return performance.timeOrigin + performance.now()
+    },
+  } as const
+
+  async function* tokens({ max_tokens: limit = 1, signal }: SamplingOptions): AsyncGenerator<number> {
+    numRunning++
+    try {
+      for (let index = 0; index < limit; index++) {
+        if (beforeToken !== undefined) await beforeToken(index)
+        if (signal?.aborted === true) throw cancelled('request', signal.reason)
+        yield index
+      }
+    } finally {
+      numRunning--
+    }
+  }
+
+  async function* streamText(request: CompletionRequest): AsyncGenerator<CompletionChunk> {
+    for await (const token of tokens(request)) {
+      const choice = { index: 0, text: ` ${token}`, tokens: [token], finish_reason: null }
+      yield { ...head, object: 'text_completion', choices: [choice] }
+    }
+    yield { ...head, object: 'text_completion', choices: [], usage, timings }
+  }
+
+  async function wholeText(request: CompletionRequest): Promise<Completion> {
+    const all: number[] = []
+    for await (const token of tokens(request)) all.push(token)
+    const choice = { index: 0, text: all.join(' '), tokens: all, finish_reason: 'length' as const }
+    return { ...head, object: 'text_completion', choices: [choice], usage, timings }
+  }
+
+  async function dispose(): Promise<void> {
+    isDisposed = true
+  }
+
+  return {
+    model: 'null',
+    dtype: 'f32',
+    vocabSize: 2,
+    maxSeqLen: 16,
+    shrunk: [],
+    adapter: {
+      vendor: '',
+      architecture: '',
+      device: 'null',
+      description: '',
+      backend: 'null',
+      isSoftware: true,
+      features: [],
+      subgroupMinSize: undefined,
+      subgroupMaxSize: undefined,
+    },
+    chat: {
+      completions: completions(
+        async function* (request) {
+          for await (const token of tokens(request)) {
+            const choice = { index: 0, delta: { content: ` ${token}` }, finish_reason: null }
+            yield { ...head, object: 'chat.completion.chunk', choices: [choice] }
+          }
+        },
+        async ({ messages }) => {
+          const message = { role: 'assistant' as const, content: `heard ${messages.length}` }
+          const choice = { index: 0, message, finish_reason: 'stop' as const }
+          return { ...head, object: 'chat.completion', choices: [choice], usage, timings }
+        },
+      ),
+    },
+    completions: completions(streamText, wholeText),
+    logits: async (ids) => ({ logits: ids.map((id) => Float32Array.of(id, id / 3)) }),
+    memory: () => memoryOf(isDisposed ? 0 : 64 + numRunning),
+    get numRunning() {
+      return numRunning
+    },
+    get isDisposed() {
+      return isDisposed
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }
+}

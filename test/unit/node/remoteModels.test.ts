@@ -1,0 +1,210 @@
+// Models over HTTP as a program meets them: the same tokens as from the directory, again without a network, by URL, by
+// hub id and as GGUF, with tokens that go only where they belong. And how much memory a large one takes.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { readExactly } from '../../../src/core/files.ts'
+import { createEngine, openModel, type NodeEngineOptions } from '../../../src/node.ts'
+import { diskChunks } from '../../../src/node/diskChunks.ts'
+import { nodeHashing } from '../../../src/node/hashing.ts'
+import { cachedStore } from '../../../src/weights/remote/chunkCache.ts'
+import { httpStore } from '../../../src/weights/remote/httpStore.ts'
+import { fixturesDir, modelsDir } from '../../helpers/dirs.ts'
+import { greedy, prompt } from '../api/models.ts'
+import { TestServer, hastyNetwork } from '../weights/remote/testServer.ts'
+
+const tinyLlama = `${modelsDir}/tiny-llama`
+const gqa = `${fixturesDir}/golden/llama/gqa`
+const gguf = `${fixturesDir}/golden/gguf/llama.gguf`
+const commit = 'a'.repeat(40)
+let server: TestServer
+let cacheDir: string
+
+beforeEach(async () => {
+  server = await TestServer.start()
+  cacheDir = await mkdtemp(join(tmpdir(), 'tabhopper-remote-'))
+  vi.stubEnv('HF_ENDPOINT', server.url)
+  vi.stubEnv('HF_TOKEN', 'from the environment')
+})
+afterEach(async () => {
+  vi.unstubAllEnvs()
+  await server.stop()
+  await rm(cacheDir, { recursive: true })
+})
+
+function putFolder(folder: string, at: string): void {
+  for (const file of readdirSync(folder)) {
+    if (/\.(json|safetensors|jinja)$/.test(file))
+      server.put(`${at}/${file}`, readFileSync(`${folder}/${file}`))
+  }
+}
+
+/** What the hub tells of files that the server has below `owner/name`. */
+function putHubList(id: string): void {
+  const prefix = `/${id}/resolve/${commit}/`
+  const siblings = [...server.files]
+    .filter(([path]) => path.startsWith(prefix))
+    .filter(([path]) => !path.includes('?'))
+    .map(([path, { bytes }]) => ({ rfilename: path.slice(prefix.length), size: bytes.length, blobId: path }))
+  server.put(`api/models/${id}/revision/main?blobs=true`, JSON.stringify({ sha: commit, siblings }))
+}
+
+async function greedyTokens(
+  options: Partial<NodeEngineOptions>,
+  prompt: string | readonly number[],
+  numTokens: number,
+): Promise<number[]> {
+  await using engine = await createEngine({
+    model: '',
+    device: 'reference',
+    dtype: 'f32',
+    maxSeqLen: 64,
+    cacheDir,
+    ...options,
+  })
+  const { choices } = await engine.completions.create({ prompt, temperature: 0, max_tokens: numTokens })
+  return choices[0]!.tokens
+}
+
+test.skipIf(!existsSync(tinyLlama))(
+  'tiny-llama gives the same story from a server, and without it',
+  async () => {
+    putFolder(tinyLlama, 'public/models/tiny-llama')
+    const story = (model: string): Promise<number[]> => greedyTokens({ model }, 'Once upon a time', 12)
+    const expected = await story(tinyLlama)
+    expect(await story(`${server.url}/public/models/tiny-llama`)).toEqual(expected)
+    expect(server.bytesServed).toBeLessThanOrEqual(
+      [...server.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0),
+    )
+    await server.stop()
+    expect(await story(`${server.url}/public/models/tiny-llama/`)).toEqual(expected)
+  },
+)
+
+test("a folder behind a URL gives PyTorch's tokens, and its server no token from the environment", async () => {
+  putFolder(gqa, 'gqa')
+  expect(await greedyTokens({ model: `${server.url}/gqa` }, prompt, greedy.length)).toEqual(greedy)
+  expect(server.requests.every(({ authorization }) => authorization === undefined)).toBe(true)
+  await greedyTokens({ model: `${server.url}/gqa`, token: 'given', cache: false }, prompt, 1)
+  expect(server.requests.at(-1)?.authorization).toBe('Bearer given')
+})
+
+test("a hub id gives PyTorch's tokens, and the hub the token from the environment", async () => {
+  putFolder(gqa, `owner/gqa/resolve/${commit}`)
+  putHubList('owner/gqa')
+  expect(await greedyTokens({ model: 'owner/gqa' }, prompt, greedy.length)).toEqual(greedy)
+  expect(new Set(server.requests.map(({ authorization }) => authorization))).toEqual(
+    new Set(['Bearer from the environment']),
+  )
+  await server.stop()
+  expect(await greedyTokens({ model: 'owner/gqa' }, prompt, greedy.length)).toEqual(greedy)
+})
+
+test.each([
+  ['a URL', (url: string) => `${url}/owner/gguf/resolve/${commit}/llama.gguf?download=true`],
+  ['a hub id', () => 'owner/gguf'],
+  ['a hub id and a file', () => 'owner/gguf/llama.gguf'],
+  ["a repository's page", (url: string) => `${url}/owner/gguf`],
+])('a GGUF file is opened by %s', async (_what, modelOf) => {
+  const path = `owner/gguf/resolve/${commit}/llama.gguf`
+  for (const query of ['', '?download=true']) server.put(`${path}${query}`, readFileSync(gguf))
+  putHubList('owner/gguf')
+  const local = await openModel(gguf)
+  const remote = await openModel(modelOf(server.url), { cacheDir })
+  expect([...remote.checkpoint.tensors.keys()]).toEqual([...local.checkpoint.tensors.keys()])
+  const name = 'model.embed_tokens.weight'
+  expect(await remote.checkpoint.read(name, 5, 50)).toEqual(await local.checkpoint.read(name, 5, 50))
+  await Promise.all([remote.close(), local.close()])
+})
+
+describe('what is not there', () => {
+  test.each([
+    ['missing-folder', /missing-folder: expected config\.json, got no such file/],
+    ['some/missing.gguf', /some\/missing\.gguf: expected a GGUF file, got no such file/],
+    ['owner/missing', /owner\/missing: expected a folder of this name, or a repository of http/],
+    ['./owner/missing', /expected config\.json/],
+  ])('%s', async (model, message) => {
+    await expect(openModel(model, { cacheDir })).rejects.toThrow(message)
+  })
+
+  test('behind a URL', async () => {
+    await expect(openModel(`${server.url}/x`, { cacheDir })).rejects.toThrow(
+      /\[weights\/missing\] x: .*config/,
+    )
+    await expect(openModel(`${server.url}/x.gguf`, { cacheDir })).rejects.toThrow(/expected a GGUF file/)
+  })
+})
+
+test('a directory comes before a hub id of the same name', async () => {
+  await expect(openModel('test/unit', { cacheDir })).rejects.toThrow(/unit: expected config\.json/)
+  expect(server.requests).toEqual([])
+})
+
+test('without the cache nothing is written', async () => {
+  putFolder(gqa, 'gqa')
+  await greedyTokens({ model: `${server.url}/gqa`, cache: false }, prompt, 1)
+  expect(await readdir(cacheDir)).toEqual([])
+})
+
+test('a cache that cannot be written is a notice, not an error', async () => {
+  putFolder(gqa, 'gqa')
+  await writeFile(join(cacheDir, 'file'), '')
+  const notices: string[] = []
+  const options = { cacheDir: join(cacheDir, 'file'), onNotice: (text: string) => void notices.push(text) }
+  expect(await greedyTokens({ model: `${server.url}/gqa`, ...options }, prompt, 4)).toEqual(
+    greedy.slice(0, 4),
+  )
+  expect(notices).toEqual([expect.stringMatching(/^The weight cache cannot be written/)])
+})
+
+test('a load is cancelled while its weights come', async () => {
+  putFolder(gqa, 'gqa')
+  const controller = new AbortController()
+  server.hook = ({ url }) => {
+    if (url === '/gqa/model.safetensors') controller.abort()
+    return false
+  }
+  const load = createEngine({
+    model: `${server.url}/gqa`,
+    device: 'reference',
+    cacheDir,
+    signal: controller.signal,
+  })
+  await expect(load).rejects.toMatchObject({ code: 'engine/cancelled', name: 'AbortError' })
+})
+
+// 64 MiB of garbage is what V8 lets pile up before it looks.
+describe('the host holds at most 96 MiB more while 256 MiB come', () => {
+  const size = 256 * 2 ** 20
+  const readBytes = 4 * 2 ** 20
+
+  test.each([true, false])('with a cache on disk: %s', { timeout: 120_000 }, async (hasCache) => {
+    const zeros = new Uint8Array(8 * 2 ** 20)
+    server.hook = ({ headers }, response) => {
+      const [start, last] = /(\d+)-(\d+)$/
+        .exec(headers.range ?? '')!
+        .slice(1)
+        .map(Number) as [number, number]
+      response.writeHead(206, { etag: '"z"', 'content-range': `bytes ${start}-${last}/${size}` })
+      response.end(zeros.subarray(0, last - start + 1))
+      return true
+    }
+    const remote = httpStore(server.url, { network: hastyNetwork() })
+    const storage = hasCache ? diskChunks(cacheDir) : undefined
+    const source = (await cachedStore(remote, { storage, hashing: nodeHashing }).open('large'))!
+    const held = (): number => process.memoryUsage().external
+    const baseline = held()
+    let peak = 0
+    for (let at = 0; at < size; at += readBytes) {
+      await readExactly(source, at, readBytes)
+      peak = Math.max(peak, held() - baseline)
+    }
+    await source.close?.()
+    console.info(`at most ${(peak / 2 ** 20).toFixed(1)} MiB above the start`)
+    expect(peak).toBeGreaterThan(0)
+    expect(peak).toBeLessThanOrEqual(96 * 2 ** 20)
+  })
+})
