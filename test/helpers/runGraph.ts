@@ -26,6 +26,8 @@ export interface RunGraphOptions {
   readonly values: StepValues
   readonly kernels?: KernelSet
   readonly outputs?: readonly string[]
+  /** Runs after the step, before anything is freed. */
+  readonly check?: () => Promise<void>
 }
 
 /** Outputs of one step; everything it allocated is freed. */
@@ -50,6 +52,7 @@ export async function runGraph(
     const prepared = await device.prepare(plan, { weights, states, arena })
     const step = new StepWriter(plan.step, maxima).write(dims, values)
     const result = await device.run(prepared, step, options.outputs ?? Object.keys(graph.outputs))
+    await options.check?.()
     prepared.dispose()
     return result
   } finally {

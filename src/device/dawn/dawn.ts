@@ -13,6 +13,8 @@ export interface DawnOptions {
   /** `null` compiles shaders and runs nothing. */
   readonly backend?: 'vulkan' | 'metal' | 'd3d12' | 'null' | undefined
   readonly half?: HalfMode | undefined
+  /** Whether shaders check indices; without, a wrong one reads or writes foreign memory. Default true. */
+  readonly boundsChecks?: boolean | undefined
   /** `minimum` asks for no feature and no limit above what WebGPU guarantees everywhere, and Dawn enforces them. */
   readonly limits?: 'adapter' | 'minimum' | undefined
 }
@@ -28,13 +30,14 @@ const toggles = [
 const instances: Map<string, GPU> = ((globalThis as { tabhopperDawn?: Map<string, GPU> }).tabhopperDawn ??=
   new Map())
 
-function dawnInstance({ adapter, backend }: DawnOptions): GPU {
+function dawnInstance({ adapter, backend, boundsChecks }: DawnOptions): GPU {
   if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
   // Mesa complains on stderr when it has nowhere to put its sockets.
   process.env['XDG_RUNTIME_DIR'] ??= '/tmp'
   const options = [...toggles]
   if (adapter !== undefined) options.push(`adapter=${adapter}`)
   if (backend !== undefined) options.push(`backend=${backend}`)
+  if (boundsChecks === false) options[0] += ',disable_robustness'
   const key = options.join(';')
   const known = instances.get(key)
   if (known !== undefined) return known
