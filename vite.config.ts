@@ -2,17 +2,11 @@
 import { existsSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { playwright } from '@vitest/browser-playwright'
+import type { Plugin } from 'vite'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-const external = [
-  /^node:/,
-  ...builtinModules,
-  'webgpu',
-  'commander',
-  'cli-progress',
-  '@huggingface/tokenizers',
-  '@huggingface/jinja',
-]
+// Everything else is built in: a page loads the files as they are, without resolving package names.
+const external = [/^node:/, ...builtinModules, 'webgpu', 'commander', 'cli-progress']
 
 /** Software Vulkan that Debian's chromium brings along. */
 const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json'
@@ -30,6 +24,29 @@ const chromiumFlags = [
   '--disable-sync',
 ]
 
+/**
+ * Keeps `new Worker(new URL("./worker.js", import.meta.url), …)` in the built library as users' bundlers look for it.
+ * Left alone, Vite would inline the worker.
+ */
+function workerUrl(): Plugin {
+  const source = `new URL('../worker.ts', import.meta.url)`
+  const target = `new URL("./worker.js", import.meta.url)`
+  // As long as the target: source maps stay right when it is put in after everything else.
+  const mark = '__WORKER_URL'.padEnd(target.length, '_')
+  return {
+    name: 'worker-url',
+    apply: 'build',
+    enforce: 'pre',
+    transform: (code, id) =>
+      id.endsWith('/startWorker.ts') ? { code: code.replaceAll(source, mark), map: null } : undefined,
+    generateBundle(_options, bundle) {
+      for (const file of Object.values(bundle)) {
+        if (file.type === 'chunk') file.code = file.code.replaceAll(mark, target)
+      }
+    },
+  }
+}
+
 const gpu = {
   testTimeout: 300_000,
   hookTimeout: 300_000,
@@ -40,16 +57,24 @@ const gpu = {
 
 const config: ViteUserConfig = defineConfig({
   base: './',
+  plugins: [workerUrl()],
   publicDir: false,
   build: {
     target: 'es2023',
     sourcemap: true,
     minify: false,
     lib: {
-      entry: { index: 'src/index.ts', node: 'src/node.ts', cli: 'src/cli.ts' },
+      entry: { index: 'src/index.ts', worker: 'src/worker.ts', node: 'src/node.ts', cli: 'src/cli.ts' },
       formats: ['es'],
     },
-    rolldownOptions: { external, output: { chunkFileNames: 'chunks/[name]-[hash].js' } },
+    rolldownOptions: {
+      external,
+      output: {
+        chunkFileNames: 'chunks/[name]-[hash].js',
+        // Names stay, for traces.
+        minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+      },
+    },
   },
   test: {
     reporters: ['default'],
@@ -74,6 +99,15 @@ const config: ViteUserConfig = defineConfig({
           name: 'swiftshader',
           include: existsSync(swiftshader) ? ['test/gpu/ops.test.ts'] : [],
           env: { VK_DRIVER_FILES: swiftshader, VK_ICD_FILENAMES: swiftshader, TEST_ADAPTER: 'SwiftShader' },
+        },
+      },
+      {
+        extends: true,
+        // The built library and pages, driven from outside.
+        test: {
+          ...gpu,
+          name: 'pages',
+          include: chromium === undefined ? [] : ['test/pages/**/*.test.ts'],
         },
       },
       {

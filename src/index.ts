@@ -1,43 +1,57 @@
-// The library in a page: the public API over the page's WebGPU, with models from any FileStore.
+// The library in a page: the public API, with the engine in a worker unless asked otherwise.
 
-import { createEngineOn, openModelStore } from './api/model.ts'
-import type { Engine, EngineOptions } from './api/types.ts'
+import type { Engine, EngineOptions, ModelOptions, ModelSource } from './api/types.ts'
+import { startWorker, type WorkerChoice } from './browser/startWorker.ts'
 import { RuntimeFault } from './core/errors.ts'
-import { describeAdapter, deviceDescriptor } from './device/webgpu/capabilities.ts'
-import { createWebGpuDevice } from './device/webgpu/webgpu.ts'
-import type { FileStore } from './core/files.ts'
+import { createWorkerEngine } from './worker/client.ts'
 
 export type * from './api/types.ts'
+export type { WorkerChoice } from './browser/startWorker.ts'
 export { RuntimeFault, type FaultCode } from './core/errors.ts'
 export { memoryStore, type ByteSource, type FileStore } from './core/files.ts'
 
-export interface WebEngineOptions extends EngineOptions {
-  /** The model's files in the layout of Hugging Face. */
-  model: FileStore
-  /** Default: navigator.gpu. */
-  gpu?: GPU
+export interface WebEngineOptions extends EngineOptions, ModelOptions {
+  /**
+   * Files, a store, a hub id (`owner/name` or `owner/name/file.gguf`), or the address of a folder or a .gguf file;
+   * relative ones begin with `/`, `./` or `../` and are relative to the page.
+   */
+  model: ModelSource
+  /** Where the engine runs; `false` is this thread. Default: a worker of its own, or this thread with `device`. */
+  worker?: WorkerChoice | false
+  /** Computes on this device, in this thread. It stays yours: dispose() frees the engine's buffers only. */
+  device?: GPUDevice
 }
 
-/** Loads a model in this thread. Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
-export async function createEngine(options: WebEngineOptions): Promise<Engine> {
-  const model = await openModelStore(options.model)
-  try {
-    const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu
-    const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' })
-    if (adapter === null || adapter === undefined) {
-      throw new RuntimeFault('device/adapter', {
-        where: 'navigator.gpu',
-        expected: 'a WebGPU adapter',
-        got: 'none',
-        fix: 'Use a browser with WebGPU, over https or on localhost.',
-      })
-    }
-    const device = createWebGpuDevice(
-      await adapter.requestDevice(deviceDescriptor(adapter)),
-      describeAdapter(adapter, 'browser'),
-    )
-    return await createEngineOn(device, model, options)
-  } finally {
-    await model.close()
+/**
+ * Loads a model. Throws weights/*, model/*, device/* and worker/* faults, engine/cancelled as an AbortError; on failure
+ * nothing stays allocated.
+ */
+export async function createEngine({ model, worker, device, ...options }: WebEngineOptions): Promise<Engine> {
+  const source = absoluteSource(model)
+  const choice = worker ?? device === undefined
+  if (choice === false) {
+    // Loaded only here: most pages leave all of it to the worker.
+    const { createLocalEngine } = await import('./browser/localEngine.ts')
+    return createLocalEngine(source, options, device)
   }
+  if (device !== undefined) throw deviceFault()
+  const locks = navigator.locks as LockManager | undefined
+  return createWorkerEngine(startWorker(choice), source, options, locks)
+}
+
+/** A worker would take a relative address for one beside its own script. */
+function absoluteSource(source: ModelSource): ModelSource {
+  const isRelative = typeof source === 'string' && /^\.{0,2}\//.test(source)
+  // A worker of the caller's own has no document.
+  const base = (globalThis.document as Document | undefined)?.baseURI ?? location.href
+  return isRelative ? new URL(source, base).href : source
+}
+
+function deviceFault(): RuntimeFault {
+  return new RuntimeFault('engine/input', {
+    where: 'device',
+    expected: 'an engine in the thread of its GPUDevice',
+    got: 'a worker',
+    fix: 'Leave worker out, or pass worker: false.',
+  })
 }

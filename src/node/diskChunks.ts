@@ -53,12 +53,12 @@ export function diskChunks(directory: string): ChunkStorage {
 
 async function writeDraft(draft: string, parts: readonly Uint8Array[]): Promise<void> {
   // The folder may go, if another process empties it, between the two calls.
-  for (let attempt = 0; ; attempt++) {
-    await mkdir(dirname(draft), { recursive: true })
+  for (let attempt = 1; ; attempt++) {
     try {
+      await mkdir(dirname(draft), { recursive: true })
       return await writeFile(draft, parts)
     } catch (error) {
-      if (attempt === 2 || codeOf(error) !== 'ENOENT') throw error
+      if (attempt === 20 || codeOf(error) !== 'ENOENT') throw error
     }
   }
 }

@@ -76,7 +76,13 @@ test('works built by Vite, in a worker and in the page', async () => {
 
 test('works served by Vite for development', async () => {
   const publicDir = join(projectRoot, 'public')
-  const server = await createServer({ root: consumer, configFile: false, logLevel: 'error', publicDir })
+  const server = await createServer({
+    root: consumer,
+    configFile: false,
+    logLevel: 'error',
+    publicDir,
+    server: { host: '127.0.0.1' },
+  })
   await server.listen()
   const answers = await answersAt(server.resolvedUrls!.local[0]!, [true])
   await server.close()

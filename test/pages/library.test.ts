@@ -1,8 +1,9 @@
 // The built library in real pages: a plain module script under a strict policy, a main thread that stays free, and two
 // tabs on one shared worker.
 
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import type { BrowserContext } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildLibrary, expectedTokens, openPage, openSite, projectRoot, type Site } from './site.ts'
@@ -12,11 +13,12 @@ declare global {
   var complete: (options?: object) => Promise<{ id: string; tokens: number[] }>
 }
 
+let dist: string
 let site: Site
 let expected: number[]
 
 beforeAll(async () => {
-  const dist = await buildLibrary()
+  dist = await buildLibrary()
   site = await openSite({ '/dist/': dist, '/': join(projectRoot, 'test/pages/site') })
   expected = await expectedTokens(16)
   return async () => {
@@ -45,6 +47,22 @@ describe('the built library', () => {
     )
     expect(complaints.join()).toContain('Content Security Policy')
     await page.close()
+  })
+
+  test('is at most 150 kB of gzip, in the files that a page can come to load', async () => {
+    const files = new Set(['index.js', 'worker.js'])
+    let bytes = 0
+    for (const file of files) {
+      const code = await readFile(join(dist, file), 'utf8')
+      bytes += gzipSync(code).byteLength
+      for (const [, name] of code.matchAll(/["'`](?:\.\/)?(?:chunks\/)?([\w-]+-[\w-]{8}\.js)["'`]/g)) {
+        files.add(`chunks/${name}`)
+      }
+    }
+    console.log(`library, worker, tokenizer, templates: ${bytes} bytes of gzip in ${files.size} files`)
+    // What is least: page, worker, engine with tokenizer and templates, errors.
+    expect(files.size).toBeGreaterThanOrEqual(5)
+    expect(bytes).toBeLessThan(150_000)
   })
 
   test('keeps the main thread free while it loads and answers', async () => {

@@ -151,7 +151,8 @@ class ChunkCache {
       storage,
       folder,
       present: new Set(indices),
-      expectedSha256: isVerified && indices.length === numChunks ? undefined : sha256,
+      sha256,
+      isVerified,
       onVerified: async () => {
         await this.#tried(() => writeManifest(storage, hashing, { ...manifest, isVerified: true }))
       },

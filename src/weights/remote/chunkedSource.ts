@@ -15,8 +15,10 @@ export interface ChunkFolder {
   readonly folder: string
   /** Indices of the chunks that the storage has. */
   readonly present: Set<number>
-  /** Of the whole file, while it still has to be compared. */
-  readonly expectedSha256: string | undefined
+  /** Of the whole file, if it is known. */
+  readonly sha256: string | undefined
+  /** Whether all chunks have been compared with `sha256`. */
+  readonly isVerified: boolean
   readonly onVerified: () => Promise<void>
   /** Removes the file and all its chunks. */
   readonly discard: () => Promise<void>
@@ -57,7 +59,8 @@ export class ChunkedSource implements ByteSource {
     this.size = options.size
     this.#options = options
     this.#numChunks = Math.ceil(options.size / options.chunkBytes)
-    this.#isVerified = options.chunks?.expectedSha256 === undefined
+    const { chunks } = options
+    this.#isVerified = chunks?.sha256 === undefined || chunks.isVerified
     options.signal?.addEventListener('abort', this.#stop, { once: true })
     if (options.signal?.aborted === true) this.#stop()
   }
@@ -158,7 +161,7 @@ export class ChunkedSource implements ByteSource {
     try {
       await writeSealed(chunks.storage, hashing, key, bytes)
       chunks.present.add(index)
-      this.#isVerified = chunks.expectedSha256 === undefined
+      this.#isVerified = chunks.sha256 === undefined
     } catch (cause) {
       chunks.onFull(cause)
     }
@@ -179,10 +182,10 @@ export class ChunkedSource implements ByteSource {
     }
     this.#isVerified = true
     const got = hexOf(hash.digest())
-    if (got === chunks.expectedSha256) return chunks.onVerified()
+    if (got === chunks.sha256) return chunks.onVerified()
     this.#fault = new RuntimeFault('file/hash', {
       where: this.name,
-      expected: `SHA-256 ${chunks.expectedSha256}`,
+      expected: `SHA-256 ${chunks.sha256}`,
       got,
       fix: 'What was stored has been removed; load again. If it happens again, the server gives wrong bytes.',
     })

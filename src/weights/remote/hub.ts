@@ -106,14 +106,19 @@ async function fetchList(
   id: string,
   revision: string,
   endpoint: string,
-  isImpatient: boolean,
+  hasCopy: boolean,
   options: HubOptions,
 ): Promise<Uint8Array> {
   const { network, token, signal } = options
   const url = `${endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}?blobs=true`
   return retrying(
     network,
-    { where: id, expected: `an answer of ${endpoint}`, attempts: isImpatient ? 1 : listAttempts, signal },
+    {
+      where: id,
+      expected: `a folder of this name, or an answer of ${endpoint}`,
+      attempts: hasCopy ? 1 : listAttempts,
+      signal,
+    },
     async (attemptSignal, isAlive) => {
       const headers: Record<string, string> = { accept: 'application/json' }
       if (token !== undefined) headers['authorization'] = `Bearer ${token}`

@@ -1,5 +1,5 @@
 // Tokenizers out of GGUF files against Python's tokenizers and sentencepiece (test/golden/make/gguf_goldens.py), and
-// SmolLM2's against llama.cpp: point TABHOPPER_SMOLLM2 to SmolLM2-135M-Instruct.Q4_1.gguf, or that part is skipped.
+// SmolLM2's against llama.cpp: skipped unless scripts/fetchSmollm2.mjs has fetched it.
 import { readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -10,6 +10,7 @@ import { directoryStore } from '../../../src/node/directoryStore.ts'
 import { readLlamaConfig } from '../../../src/models/llama/config.ts'
 import { ggufConfig } from '../../../src/weights/gguf/config.ts'
 import { openGguf } from '../../../src/weights/gguf/gguf.ts'
+import { smollm2 } from '../../helpers/smollm2.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 
 const goldenDir = `${fixturesDir}/golden/gguf`
@@ -244,8 +245,7 @@ test.each<[string, Record<string, unknown>]>([
 })
 
 describe('SmolLM2-135M-Instruct', () => {
-  const path = process.env['TABHOPPER_SMOLLM2']
-  const reason = path === undefined ? ' (skipped: TABHOPPER_SMOLLM2 names no .gguf)' : ''
+  const { path, reason } = smollm2
 
   /** Only its header and what is asked for are read. */
   async function withFile<T>(use: (source: ByteSource) => Promise<T>): Promise<T> {

@@ -251,6 +251,14 @@ describe('the hash of the whole file', () => {
     },
   )
 
+  test('is compared again when a chunk had to be fetched again', async () => {
+    await readAll(openStore({}, sha256))
+    storage.entries.delete(storage.chunkKeys[5]!)
+    server.put('m/large.bin', patternOf(large.length, 2))
+    const source = (await openStore({}, sha256).open('large.bin'))!
+    await expect(readExactly(source, 0, large.length)).rejects.toMatchObject({ code: 'file/hash' })
+  })
+
   test('is compared at the next load when the process died before', async () => {
     await readAll(openStore())
     // Chunks without a comparison: as if the process had been killed before it.
@@ -273,6 +281,16 @@ describe('a storage that fails', () => {
     expect(notices).toEqual([expect.stringMatching(/cannot be written \(ENOSPC.*without it/)])
     // What fitted is used all the same.
     expect(await bytesServed(() => readAll(openStore()))).toBe(large.length - 3 * chunkBytes + 1)
+  })
+
+  test('for one file after the other is told about once', async () => {
+    const paths = ['large.bin', 'small.txt']
+    for (const path of paths) await readAll(openStore(), path)
+    for (const path of paths) server.put(`m/${path}`, 'changed', '"new"')
+    storage.capacity = 0
+    const store = openStore()
+    for (const path of paths) expectBytes(await readAll(store, path), new TextEncoder().encode('changed'))
+    expect(notices).toHaveLength(1)
   })
 
   test('in every way is as none', async () => {

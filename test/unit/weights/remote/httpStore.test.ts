@@ -1,5 +1,6 @@
 // Files over HTTP, from a real server: ranges, servers without them, retries, resuming, changes, and where tokens go.
 
+import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, readText } from '../../../../src/core/files.ts'
 import { httpStore, splitFileUrl } from '../../../../src/weights/remote/httpStore.ts'
@@ -102,17 +103,20 @@ describe('a server without Range', () => {
 })
 
 describe('a connection that breaks', () => {
-  test.each([[[0]], [[1]], [[65_536, 168_927]], [[30_000, 10, 100_000, 0, 50_000]]])(
-    'after %j bytes is resumed there',
-    async (cuts) => {
-      const source = (await store.open('large.bin'))!
-      server.cuts = [...cuts]
-      server.bytesServed = 0
-      expectBytes(await readExactly(source, 0, large.length), large)
-      expect(server.bytesServed).toBe(large.length - 65_536)
-      expect(pauses).toHaveLength(cuts.length)
-    },
-  )
+  test.each([
+    [[0]],
+    [[1]],
+    [[65_536, 168_927]],
+    [[30_000, 10, 100_000, 0, 50_000]],
+    [Array<number>(12).fill(1000)],
+  ])('after %j bytes is resumed there', async (cuts) => {
+    const source = (await store.open('large.bin'))!
+    server.cuts = [...cuts]
+    server.bytesServed = 0
+    expectBytes(await readExactly(source, 0, large.length), large)
+    expect(server.bytesServed).toBe(large.length - 65_536)
+    expect(pauses).toHaveLength(cuts.length)
+  })
 
   test('is retried with growing pauses, and given up', async () => {
     const source = (await store.open('large.bin'))!
@@ -124,10 +128,16 @@ describe('a connection that breaks', () => {
     expect(pauses).toEqual([300, 600, 1200, 2400, 4800, 9600, 10_000].map((ms) => ms * 0.75))
   })
 
-  test('is given up when it stalls', async () => {
+  test.each([
+    [
+      'after a byte',
+      (response: ServerResponse) => response.writeHead(206, { 'content-range': 'bytes 0-9/10' }).write('x'),
+    ],
+    ['before it answers', () => {}],
+  ])('is given up when it stalls %s', async (_when, stall) => {
     store = httpStore(`${server.url}/m`, { network: { ...hastyNetwork(pauses), stallMs: 40 } })
     server.hook = (_, response, index) => {
-      if (index === 0) response.writeHead(206, { 'content-range': 'bytes 0-9/10' }).write('x')
+      if (index === 0) stall(response)
       return index === 0
     }
     expectBytes(await readLarge(), large)

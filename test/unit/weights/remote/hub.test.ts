@@ -126,7 +126,9 @@ describe('without a network', () => {
     await hub.stop()
     await expect(open({ storage: new MemoryChunks() })).rejects.toMatchObject({
       code: 'file/network',
-      message: expect.stringContaining(`someone/model: expected an answer of ${hub.url}`),
+      message: expect.stringContaining(
+        `someone/model: expected a folder of this name, or an answer of ${hub.url}`,
+      ),
     })
   })
 

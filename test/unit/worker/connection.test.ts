@@ -1,0 +1,53 @@
+// What a client does with what a worker says at odd times. The worker is played by the test.
+
+import { expose } from 'comlink'
+import { expect, test } from 'vitest'
+import { RuntimeFault } from '../../../src/core/errors.ts'
+import { Connection } from '../../../src/worker/connection.ts'
+import type { Connect, HostMessage } from '../../../src/worker/protocol.ts'
+
+const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
+
+/** A connection, and the port on which the next request is to be answered. */
+function play(): { connection: Connection; answers: Promise<MessagePort> } {
+  let take: (port: MessagePort) => void
+  const answers = new Promise<MessagePort>((resolve) => (take = resolve))
+  const host = { start: (_request: unknown, port: MessagePort) => take(port), dispose: () => undefined }
+  const link = {
+    postMessage: (message: unknown) => expose(host, (message as Connect).port),
+    onFailure: () => undefined,
+    close: () => undefined,
+  }
+  return { connection: new Connection(link, undefined), answers }
+}
+
+const memory = { weights: 7, states: 0, arena: 0, step: 0, readback: 0 }
+
+test('what comes after a cancellation is dropped, but for memory and the end', async () => {
+  const { connection, answers } = play()
+  const items: unknown[] = []
+  const request = { method: 'completion', params: { prompt: [0], stream: true } } as const
+  const call = connection.call<'completion'>(request, { onItem: (item) => items.push(item) })
+  const port = await answers
+  const heard: unknown[] = []
+  port.addEventListener('message', ({ data }) => heard.push(data))
+  port.start()
+  const say = (message: HostMessage<'logits'> | { type: 'item'; value: number }): void =>
+    port.postMessage(message)
+  say({ type: 'item', value: 1 })
+  await later()
+  call.cancel('enough')
+  await expect(call.result).rejects.toMatchObject({ code: 'engine/cancelled', cause: 'enough' })
+  say({ type: 'item', value: 2 })
+  say({ type: 'memory', memory })
+  await later()
+  expect(heard).toEqual([{ type: 'cancel' }])
+  expect(items).toEqual([1])
+  expect(connection.memory).toEqual(memory)
+  expect(connection.numOpen).toBe(1)
+  say({ type: 'done', result: { logits: [] } })
+  await later()
+  expect(connection.numOpen).toBe(0)
+  port.close()
+  connection.fail(new RuntimeFault('internal', { where: 'test', expected: 'a', got: 'b', fix: 'C.' }))
+})
