@@ -33,17 +33,17 @@ test.skipIf(smollm2.path === undefined)(
   },
 )
 
-// Rounding may turn the order of logits that are closer than this. No margin of the fixture is below 0.01, so in f32
-// every token counts.
-test.skipIf(smollm2.path === undefined).each([
-  { dtype: 'f32', maxTokens: 40, undecided: 0.005 },
-  { dtype: 'f16', maxTokens: 12, undecided: 0.05 },
-] as const)(
-  `greedy answers are those of transformers in $dtype${smollm2.reason}`,
-  async ({ dtype, maxTokens, undecided }) => {
+/** Steps that are compared: all 40 agree, but software adapters take a second or two for each. */
+const maxTokens = 24
+/** Rounding may turn the order of logits that are closer than this. No margin of the fixture is, so every token counts. */
+const undecided = 0.005
+
+test.skipIf(smollm2.path === undefined)(
+  `greedy answers are those of transformers${smollm2.reason}`,
+  async () => {
     const model = await openModel(smollm2.path!)
     await using engine = await createEngineOn(await openDawnDevice(), model, {
-      dtype,
+      dtype: 'f32',
       maxSeqLen: 128,
       maxNumSeqs: answers.length,
     })
@@ -55,12 +55,9 @@ test.skipIf(smollm2.path === undefined).each([
     )
     for (const [i, { question, tokens, margins }] of answers.entries()) {
       const tie = margins.findIndex((margin) => margin < undecided)
-      const length = Math.min(maxTokens, tokens.length, tie === -1 ? Infinity : tie)
-      expect(length).toBeGreaterThan(7)
-      expect([question, completions[i]!.choices[0]!.tokens.slice(0, length)]).toEqual([
-        question,
-        tokens.slice(0, length),
-      ])
+      const length = tie === -1 ? maxTokens : Math.min(tie, maxTokens)
+      const actual = completions[i]!.choices[0]!.tokens.slice(0, length)
+      expect({ question, tokens: actual }).toEqual({ question, tokens: tokens.slice(0, length) })
     }
   },
 )

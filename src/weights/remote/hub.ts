@@ -25,7 +25,7 @@ export interface HubOptions {
   readonly storage?: ChunkStorage | undefined
 }
 
-export interface HubFile {
+interface HubFile {
   /** Undefined where the hub does not tell. */
   readonly size: number | undefined
   /** Changes with the content. */

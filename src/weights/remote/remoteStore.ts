@@ -9,7 +9,7 @@ export interface RemoteSource extends ByteSource {
   readonly sha256: string | undefined
 }
 
-export interface RemoteOpenOptions {
+interface RemoteOpenOptions {
   /** The caller has a copy: only size and version are wanted, and the first network failure is the last. */
   readonly hasCopy?: boolean
 }

@@ -1,7 +1,7 @@
 // SHA-256 as the cache needs it: at once over a chunk, and bit by bit over a file. An entry may inject a faster one.
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 
-export interface Sha256 {
+interface Sha256 {
   update(bytes: Uint8Array): unknown
   /** 32 bytes. */
   digest(): Uint8Array
