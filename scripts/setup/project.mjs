@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import path from 'node:path'
 import { complaint, fail, run, say, SetupError, shown } from './run.mjs'
 
-const BUILD_INPUTS = /^(src|shaders|vite\.config\.ts|package(-lock)?\.json|tsconfig.*\.json)$/
+const BUILD_INPUTS = /^(src|shaders|demo|public|vite\.config\.ts|package(-lock)?\.json|tsconfig.*\.json)$/
 /** In node_modules: never published with dist/, and gone with every `npm ci`, after which a build is due anyway. */
 const STAMP = 'node_modules/.tabhopper-setup.json'
 

@@ -5,6 +5,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import type { Device, DeviceBuffer, PreparedPlan } from '../device/device.ts'
 import type { DimEnv } from '../graph/dim.ts'
 import type { FloatDType } from '../graph/opDef.ts'
+import { deterministicKernels } from '../kernels/deterministic.ts'
 import { wgslKernels } from '../kernels/index.ts'
 import type { LlamaConfig } from '../models/llama/config.ts'
 import { kvBlockBytes, llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
@@ -24,6 +25,8 @@ export interface LlmShape {
   readonly maxNumSeqs: number
   readonly numBlocks: number
   readonly head: LlamaGraphOptions['head']
+  /** Whether a token's logits are the same bits in whatever step it is computed. Default false. */
+  readonly deterministic?: boolean | undefined
 }
 
 /** Step classes that an engine plans for, smallest first: one token, one a sequence, and steps with prefill. */
@@ -47,7 +50,8 @@ export function planLlama(
 ): Plan[] {
   const passes = inferencePassesFor(bindingLimit(capabilities))
   const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), passes)
-  return buckets.map((maxima) => makePlan(graph, { kernels: wgslKernels, capabilities, maxima }))
+  const kernels = shape.deterministic === true ? deterministicKernels : wgslKernels
+  return buckets.map((maxima) => makePlan(graph, { kernels, capabilities, maxima }))
 }
 
 /**

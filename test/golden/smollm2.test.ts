@@ -26,10 +26,10 @@ const { answers } = JSON.parse(readFileSync(`${fixturesDir}/golden/gguf/smollm2.
 test.skipIf(smollm2.path === undefined)(
   `chat prompts are those of transformers${smollm2.reason}`,
   async () => {
-    const { tokenizer, close } = await openModel(smollm2.path!)
+    const model = await openModel(smollm2.path!)
     for (const { question, prompt } of answers)
-      expect(encodeChat(tokenizer!, [{ role: 'user', content: question }])).toEqual(prompt)
-    await close()
+      expect(encodeChat(model.tokenizer!, [{ role: 'user', content: question }])).toEqual(prompt)
+    await model.close()
   },
 )
 

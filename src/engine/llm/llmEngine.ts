@@ -2,26 +2,19 @@
 
 import { AsyncQueue } from '../../core/asyncQueue.ts'
 import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
-import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../device/device.ts'
-import { StepWriter } from '../../plan/step.ts'
+import type { Device, LostInfo, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
-import type { DimEnv } from '../../graph/dim.ts'
-import { blockSize, checkContext, maxStepsInFlight, preparePlans, type LoadedPlans } from '../load.ts'
-import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
-import { fitPlans, type LlmSizes, type MemoryBudget, type ShrunkOption } from '../memory.ts'
+import { blockSize, checkContext, maxStepsInFlight } from '../load.ts'
+import type { ShrunkOption } from '../memory.ts'
 import { BlockManager } from './blockManager.ts'
-import { runLogits, type LogitsOptions } from './logits.ts'
+import type { LogitsOptions } from './logits.ts'
+import { ModelRunner, type ModelRunnerOptions } from './modelRunner.ts'
+import { Recovery, lossOf, type RecoveryOptions } from './recovery.ts'
 import { Scheduler, type ScheduledChunk } from './scheduler.ts'
 import { Sequence, type SequenceParams } from './sequence.ts'
-import { buildStepInputs } from './step.ts'
 
-export interface LlmEngineOptions extends LlmSizes, LoadWeightsOptions {
-  /** What the model may take; without it, what the device gives. */
-  readonly budget?: MemoryBudget | undefined
-  /** Called once the weights are there and compiling begins. */
-  readonly onCompile?: (() => void) | undefined
-}
+export interface LlmEngineOptions extends ModelRunnerOptions, RecoveryOptions {}
 
 export interface TokenEvent {
   readonly token: number
@@ -29,44 +22,37 @@ export interface TokenEvent {
   readonly finishReason: 'stop' | 'length' | undefined
 }
 
+type Runner = ModelRunner<LlmEngineOptions>
+
 interface Submitted {
+  readonly runner: Runner
   readonly chunks: readonly { readonly sequence: Sequence; readonly row: number }[]
   readonly outputs: Promise<Readonly<Record<string, StepOutput>>>
 }
 
 export class LlmEngine {
-  readonly device: Device
   readonly config: LlamaConfig
   /** As they are in force. */
   readonly options: LlmEngineOptions
   /** Options that were made smaller to keep the budget. */
   readonly shrunk: readonly ShrunkOption[]
-  readonly #weights: ReadonlyMap<string, DeviceBuffer>
-  readonly #loaded: LoadedPlans
-  readonly #writers: ReadonlyMap<PreparedPlan, StepWriter>
+  readonly #recovery: Recovery<LlmEngineOptions>
   readonly #scheduler: Scheduler
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
+  #runner: Runner
+  #recovering: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #isLooping = false
   #disposal: Promise<void> | undefined
 
-  private constructor(
-    device: Device,
-    config: LlamaConfig,
-    { options, shrunk }: { readonly options: LlmEngineOptions; readonly shrunk: readonly ShrunkOption[] },
-    weights: ReadonlyMap<string, DeviceBuffer>,
-    loaded: LoadedPlans,
-  ) {
-    this.device = device
-    this.config = config
+  private constructor(runner: Runner) {
+    const { options, shrunk } = runner.fitted
+    this.config = runner.config
     this.options = options
     this.shrunk = shrunk
-    this.#weights = weights
-    this.#loaded = loaded
-    this.#writers = new Map(
-      loaded.plans.map((prepared) => [prepared, new StepWriter(prepared.plan.step, prepared.plan.maxima)]),
-    )
+    this.#recovery = new Recovery(options)
     this.#scheduler = new Scheduler(new BlockManager(options.numBlocks, blockSize), options)
+    this.#runner = runner
   }
 
   /**
@@ -79,16 +65,12 @@ export class LlmEngine {
     checkpoint: Checkpoint,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
-    const { plans } = fitted
-    const weights = await loadWeights(device, plans, checkpoint, options)
-    options.onCompile?.()
-    try {
-      return new LlmEngine(device, config, fitted, weights, await preparePlans(device, plans, weights))
-    } catch (error) {
-      for (const buffer of weights.values()) buffer.destroy()
-      throw error
-    }
+    return new LlmEngine(await ModelRunner.load(device, config, checkpoint, options))
+  }
+
+  /** Another one after each recovery from a loss. */
+  get device(): Device {
+    return this.#runner.device
   }
 
   /**
@@ -123,19 +105,37 @@ export class LlmEngine {
   /** Logits of every position of `tokens`, over a cache of their own. */
   logits(tokens: readonly number[], options: LogitsOptions = {}): Promise<(Float32Array | Float64Array)[]> {
     this.#checkPrompt(tokens)
-    return runLogits(this.device, this.config, this.options, this.#weights, tokens, options)
+    return this.#logits(tokens, options)
   }
 
-  /** Ends running requests with engine/disposed and frees the model. The device stays its owner's. */
+  async #logits(
+    tokens: readonly number[],
+    options: LogitsOptions,
+  ): Promise<(Float32Array | Float64Array)[]> {
+    for (;;) {
+      await this.#recovering
+      const runner = this.#runner
+      try {
+        return await runner.logits(tokens, options)
+      } catch (error) {
+        await this.#recover(runner, error)
+      }
+    }
+  }
+
+  /**
+   * Ends running requests with engine/disposed and frees the model. The device stays its owner's, also one that was
+   * made in a recovery.
+   */
   dispose(): Promise<void> {
     return (this.#disposal ??= this.#free())
   }
 
   async #free(): Promise<void> {
-    await this.#loop
+    this.#recovery.abort()
+    await Promise.allSettled([this.#loop, this.#recovering])
     this.#failAll(disposedFault())
-    this.#loaded.dispose()
-    for (const buffer of this.#weights.values()) buffer.destroy()
+    this.#runner.dispose()
   }
 
   #checkPrompt(tokens: readonly number[]): void {
@@ -163,6 +163,10 @@ export class LlmEngine {
     const inFlight: Submitted[] = []
     try {
       while (this.#scheduler.hasUnfinished && this.#disposal === undefined) {
+        if (this.#recovering !== undefined) {
+          await this.#recovering
+          continue
+        }
         const chunks = this.#scheduler.schedule()
         if (chunks.length > 0) inFlight.push(this.#runStep(chunks))
         invariant(inFlight.length > 0, 'unfinished sequences can be scheduled')
@@ -178,23 +182,22 @@ export class LlmEngine {
   }
 
   #runStep(chunks: readonly ScheduledChunk[]): Submitted {
-    const maxBlocksPerSeq = Math.ceil(this.options.maxSeqLen / blockSize)
-    const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
-    const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
-    invariant(prepared !== undefined, 'a plan for every step')
-    const step = this.#writers.get(prepared)!.write(dims, values)
+    const runner = this.#runner
+    const outputs = runner.run(chunks)
+    // A failure is thrown where the step is committed; until then it must not count as unhandled.
+    outputs.catch(() => undefined)
     const sampling = chunks
       .filter(({ samples }) => samples)
       .map(({ sequence }) => ({ sequence, row: sequence.row! }))
     for (const { sequence } of sampling) sequence.numPending++
-    const outputs = this.device.run(prepared, step, sampling.length > 0 ? ['sampled'] : [])
-    // A failure is thrown where the step is committed; until then it must not count as unhandled.
-    outputs.catch(() => undefined)
-    return { chunks: sampling, outputs }
+    return { runner, chunks: sampling, outputs }
   }
 
-  async #commit({ chunks, outputs }: Submitted): Promise<void> {
-    const { sampled } = await outputs
+  async #commit({ runner, chunks, outputs }: Submitted): Promise<void> {
+    const results = await outputs.catch((error: unknown) => this.#recover(runner, error))
+    // What a lost device still gave is computed again.
+    if (results === undefined || runner !== this.#runner) return
+    const { sampled } = results
     for (const { sequence, row } of chunks) {
       sequence.numPending--
       // Finished sequences may have been a step ahead; what that step sampled is dropped.
@@ -216,17 +219,37 @@ export class LlmEngine {
     }
   }
 
-  #failAll(error: unknown): void {
+  /**
+   * Resolves once the engine has another runner than `failed`, with every sequence to be computed again from the tokens
+   * that were read back. Rejects with the error if the device is not lost, device/lost if it stays lost.
+   */
+  async #recover(failed: Runner, error: unknown): Promise<undefined> {
+    const loss = await lossOf(failed.device, error)
+    if (loss === undefined) throw error
+    if (failed !== this.#runner) return
+    this.#recovering ??= this.#replaceRunner(loss).finally(() => (this.#recovering = undefined))
+    await this.#recovering
+  }
+
+  async #replaceRunner(loss: LostInfo): Promise<void> {
+    const begin = performance.now()
+    const { runner, losses } = await this.#recovery.replace(this.#runner, loss)
+    // At once: no step may be scheduled for one runner and run on the other.
+    this.#runner = runner
+    const numSequences = this.#scheduler.restart()
+    const recovered = { losses, durationMs: performance.now() - begin, numSequences }
+    // What a listener throws is not the engine's.
+    queueMicrotask(() => this.options.onRecovered?.(recovered))
+  }
+
+  #failAll(cause: unknown): void {
+    const error = this.#disposal === undefined ? cause : disposedFault()
     for (const [sequence, stream] of this.#streams) {
       this.#scheduler.finish(sequence)
       stream.fail(error)
     }
     this.#streams.clear()
   }
-}
-
-function fits(dims: DimEnv, maxima: DimEnv): boolean {
-  return dims.T <= maxima.T && dims.S <= maxima.S && dims.R <= maxima.R
 }
 
 function disposedFault(): RuntimeFault {

@@ -3,10 +3,9 @@
 
 import { throwIfCancelled } from '../../core/errors.ts'
 import type { Device, DeviceBuffer } from '../../device/device.ts'
-import type { FloatDType } from '../../graph/opDef.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
-import { blockSize, planLlama, preparePlans } from '../load.ts'
+import { blockSize, planLlama, preparePlans, type LlmShape } from '../load.ts'
 import { BlockManager } from './blockManager.ts'
 import { Sequence } from './sequence.ts'
 import { buildStepInputs } from './step.ts'
@@ -25,7 +24,7 @@ const defaultChunk = 128
 export async function runLogits(
   device: Device,
   config: LlamaConfig,
-  { dtype, maxSeqLen }: { readonly dtype: FloatDType; readonly maxSeqLen: number },
+  { dtype, maxSeqLen, deterministic }: Pick<LlmShape, 'dtype' | 'maxSeqLen' | 'deterministic'>,
   weights: ReadonlyMap<string, DeviceBuffer>,
   tokens: readonly number[],
   { signal, chunks = evenChunks(tokens.length), blockOrder }: LogitsOptions,
@@ -34,7 +33,7 @@ export async function runLogits(
   const numBlocks = blockOrder?.length ?? Math.ceil(tokens.length / blockSize)
   const plans = planLlama(
     config,
-    { dtype, maxSeqLen, maxNumSeqs: 1, numBlocks, head: 'logits' },
+    { dtype, maxSeqLen, maxNumSeqs: 1, numBlocks, head: 'logits', deterministic },
     [{ T: largest, S: 1, R: largest }],
     device.capabilities,
   )

@@ -51,6 +51,17 @@ export class Scheduler {
     sequence.status = 'finished'
   }
 
+  /**
+   * Starts over, as if every running sequence had been preempted and no token were on its way: the cache is lost.
+   * Returns how many sequences were running.
+   */
+  restart(): number {
+    const numRunning = this.#running.length
+    for (const sequence of this.#running.toReversed()) this.#preempt(sequence)
+    for (const sequence of this.#waiting) sequence.numPending = 0
+    return numRunning
+  }
+
   /** Chunks of the next step in batch order; none when nothing can run until results have been read back. */
   schedule(): ScheduledChunk[] {
     const chunks: ScheduledChunk[] = []

@@ -1,0 +1,102 @@
+// A model on one device: its weights, its plans, and the steps that run there. It ends with its device.
+// Not here: which steps, and what becomes of their tokens (llmEngine.ts).
+
+import { invariant } from '../../core/errors.ts'
+import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../device/device.ts'
+import type { DimEnv } from '../../graph/dim.ts'
+import type { LlamaConfig } from '../../models/llama/config.ts'
+import { StepWriter } from '../../plan/step.ts'
+import type { Checkpoint } from '../../weights/checkpoint.ts'
+import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
+import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
+import { fitPlans, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
+import { runLogits, type LogitsOptions } from './logits.ts'
+import type { ScheduledChunk } from './scheduler.ts'
+import { buildStepInputs } from './step.ts'
+
+export interface ModelRunnerOptions extends LlmSizes, LoadWeightsOptions {
+  /** What the model may take; without it, what the device gives. */
+  readonly budget?: MemoryBudget | undefined
+  /** Called once the weights are there and compiling begins. */
+  readonly onCompile?: (() => void) | undefined
+}
+
+export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
+  readonly device: Device
+  readonly config: LlamaConfig
+  /** Options as they are in force, and which were made smaller to keep the budget. */
+  readonly fitted: Pick<FittedPlans<Options>, 'options' | 'shrunk'>
+  readonly #weights: ReadonlyMap<string, DeviceBuffer>
+  readonly #loaded: LoadedPlans
+  readonly #writers: ReadonlyMap<PreparedPlan, StepWriter>
+  #isDisposed = false
+
+  private constructor(
+    device: Device,
+    config: LlamaConfig,
+    { options, shrunk }: FittedPlans<Options>,
+    weights: ReadonlyMap<string, DeviceBuffer>,
+    loaded: LoadedPlans,
+  ) {
+    this.device = device
+    this.config = config
+    this.fitted = { options, shrunk }
+    this.#weights = weights
+    this.#loaded = loaded
+    this.#writers = new Map(
+      loaded.plans.map((prepared) => [prepared, new StepWriter(prepared.plan.step, prepared.plan.maxima)]),
+    )
+  }
+
+  /**
+   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * weight is read, if the model does not fit the budget.
+   */
+  static async load<Options extends ModelRunnerOptions>(
+    device: Device,
+    config: LlamaConfig,
+    checkpoint: Checkpoint,
+    options: Options,
+  ): Promise<ModelRunner<Options>> {
+    const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
+    const weights = await loadWeights(device, fitted.plans, checkpoint, options)
+    options.onCompile?.()
+    try {
+      const loaded = await preparePlans(device, fitted.plans, weights)
+      return new ModelRunner(device, config, fitted, weights, loaded)
+    } catch (error) {
+      for (const buffer of weights.values()) buffer.destroy()
+      throw error
+    }
+  }
+
+  /** Submits one step; resolves with the `sampled` state if a chunk samples. */
+  run(chunks: readonly ScheduledChunk[]): Promise<Readonly<Record<string, StepOutput>>> {
+    const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
+    const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
+    const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
+    invariant(prepared !== undefined, 'a plan for every step')
+    const step = this.#writers.get(prepared)!.write(dims, values)
+    return this.device.run(prepared, step, dims.R > 0 ? ['sampled'] : [])
+  }
+
+  /** Logits of every position of `tokens`, over a cache of their own. */
+  logits(
+    tokens: readonly number[],
+    options: LogitsOptions,
+  ): Promise<(Float32Array | Float64Array)[]> {
+    return runLogits(this.device, this.config, this.fitted.options, this.#weights, tokens, options)
+  }
+
+  /** Frees the model; the device stays its owner's. Idempotent. */
+  dispose(): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    this.#loaded.dispose()
+    for (const buffer of this.#weights.values()) buffer.destroy()
+  }
+}
+
+function fits(dims: DimEnv, maxima: DimEnv): boolean {
+  return dims.T <= maxima.T && dims.S <= maxima.S && dims.R <= maxima.R
+}
