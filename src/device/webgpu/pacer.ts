@@ -1,62 +1,61 @@
-// When to start waiting for a step. Dawn in Node polls for as long as a promise is pending and so keeps a core busy,
-// one that a software adapter wants for the step itself. Sleeping through most of the expected time gives it back.
+// Waiting without keeping a core busy. Dawn in Node polls in every turn of the event loop for as long as a promise is
+// pending; on a software adapter that takes a core from the step itself. Naps between turns give it back.
 
-/** Share of the expected time that is slept through; the rest is left for being wrong. */
-const sleptShare = 0.85
+/** Share of the time waited so far that the next nap takes: what a step may seem longer by. */
+const napShare = 1 / 16
 
-/** Timers count whole milliseconds; less than this is not worth one. */
-const shortestSleepMs = 2
+/** Longest nap, so that timers and sockets are served in between. */
+const longestNapMs = 2
+
+/** Shorter naps cost more than they give. */
+const shortestNapMs = 0.1
 
 export class Pacer {
-  /** Milliseconds that a step takes, by plan and number of tokens; NaN after the first, which compiled as well. */
-  readonly #expected = new WeakMap<object, Map<number, number>>()
-  /** When the last step was found finished, and when all that are submitted should be. */
-  #lastFinished = 0
-  #busyUntil = 0
   readonly #now: () => number
-  readonly #sleep: (ms: number) => Promise<void>
+  readonly #nap: (ms: number) => void
+  readonly #turn: (next: () => void) => void
+  #pending = 0
+  #isTurning = false
+  /** When the wait began, or the last thing waited for came. */
+  #since = 0
 
-  constructor(now: () => number = () => performance.now(), sleep: (ms: number) => Promise<void> = sleepMs) {
+  constructor(
+    now: () => number = () => performance.now(),
+    nap: (ms: number) => void = blockFor,
+    turn: (next: () => void) => void = setImmediate,
+  ) {
     this.#now = now
-    this.#sleep = sleep
+    this.#nap = nap
+    this.#turn = turn
   }
 
-  /** What `wait` resolves to. Sleeps first if the step, submitted just now, has run before. */
-  async pace<T>(plan: object, tokens: number, wait: () => Promise<T>): Promise<T> {
-    const submitted = this.#now()
-    const expected = this.#of(plan)
-    const known = expected.get(tokens)
-    let end = this.#busyUntil
-    if (known !== undefined && known > 0) {
-      const begin = Math.max(submitted, this.#busyUntil)
-      end = this.#busyUntil = begin + known
-      const ms = Math.floor(begin + known * sleptShare - submitted)
-      if (ms >= shortestSleepMs) await this.#sleep(ms)
+  /** What `promise` resolves to; the thread naps in the meantime. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    this.#pending++
+    if (this.#pending === 1) this.#since = this.#now()
+    if (!this.#isTurning) {
+      this.#isTurning = true
+      this.#turn(this.#rest)
     }
-    const result = await wait()
-    const now = this.#now()
-    const took = now - Math.max(submitted, this.#lastFinished)
-    expected.set(tokens, known === undefined ? Number.NaN : revised(known, took))
-    this.#lastFinished = now
-    // What is queued behind this step ends as much earlier or later as it did.
-    this.#busyUntil += now - end
-    return result
+    try {
+      return await promise
+    } finally {
+      this.#pending--
+      this.#since = this.#now()
+    }
   }
 
-  #of(plan: object): Map<number, number> {
-    let expected = this.#expected.get(plan)
-    if (expected === undefined) this.#expected.set(plan, (expected = new Map()))
-    return expected
+  readonly #rest = (): void => {
+    this.#isTurning = this.#pending > 0
+    if (!this.#isTurning) return
+    const ms = Math.min(longestNapMs, (this.#now() - this.#since) * napShare)
+    if (ms >= shortestNapMs) this.#nap(ms)
+    this.#turn(this.#rest)
   }
 }
 
-/** Quick to believe that a step is fast, slow to believe the opposite: a machine that was busy once recovers. */
-function revised(known: number, took: number): number {
-  return took > known ? known + 0.1 * (took - known) : took
-}
+const never = new Int32Array(new SharedArrayBuffer(4))
 
-function sleepMs(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
+function blockFor(ms: number): void {
+  Atomics.wait(never, 0, 0, ms)
 }

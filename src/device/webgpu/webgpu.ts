@@ -126,8 +126,8 @@ export function createWebGpuDevice(
       return { name, location, shape, bytes, staging }
     })
     gpu.queue.submit([encoder.finish()])
-    const readAll = (): Promise<Record<string, StepOutput>> => readOutputs(reads)
-    return pacer === undefined || reads.length === 0 ? readAll() : pacer.pace(prepared, step.dims.T, readAll)
+    const results = readOutputs(reads)
+    return pacer === undefined || reads.length === 0 ? results : pacer.wait(results)
   }
 
   async function readOutputs(reads: readonly PendingRead[]): Promise<Record<string, StepOutput>> {

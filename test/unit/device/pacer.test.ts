@@ -1,70 +1,82 @@
-// When the pacer sleeps, with a clock that only sleeping and working move.
+// When the pacer naps, on an event loop and a clock that the test turns by hand.
 
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Pacer } from '../../../src/device/webgpu/pacer.ts'
 
-const plan = {}
-
-function bench(): { pacer: Pacer; sleeps: number[]; step: (ms: number, tokens?: number) => Promise<number> } {
-  let now = 1000
-  const sleeps: number[] = []
-  const pacer = new Pacer(
-    () => now,
-    async (ms) => {
-      sleeps.push(ms)
-      now += ms
-    },
-  )
-  const step = (ms: number, tokens = 1): Promise<number> => {
-    const done = now + ms
-    return pacer.pace(plan, tokens, async () => (now = Math.max(now, done)))
-  }
-  return { pacer, sleeps, step }
+interface Loop {
+  readonly pacer: Pacer
+  /** Milliseconds of the naps so far. */
+  readonly naps: readonly number[]
+  /** Lets `ms` pass, then runs the turns that are due; how many they were. */
+  turn(ms: number): number
 }
 
-describe('pacer', () => {
-  test('learns from the second step, which no longer compiles, and sleeps from the third', async () => {
-    const { sleeps, step } = bench()
-    await step(5000)
-    await step(100)
-    expect(sleeps).toEqual([])
-    await step(100)
-    expect(sleeps).toEqual([85])
-  })
+function loop(): Loop {
+  let now = 1000
+  const naps: number[] = []
+  let due: (() => void)[] = []
+  const nap = (ms: number): void => {
+    naps.push(ms)
+    now += ms
+  }
+  const pacer = new Pacer(
+    () => now,
+    nap,
+    (next) => due.push(next),
+  )
+  const turn = (ms: number): number => {
+    now += ms
+    const turns = due
+    due = []
+    for (const run of turns) run()
+    return turns.length
+  }
+  return { pacer, naps, turn }
+}
 
-  test('knows each number of tokens apart', async () => {
-    const { sleeps, step } = bench()
-    for (const tokens of [1, 1, 256, 256]) await step(100, tokens)
-    expect(sleeps).toEqual([])
-    await step(100, 256)
-    expect(sleeps).toEqual([85])
-  })
+test('naps a sixteenth of the time waited, two milliseconds at most', () => {
+  const { pacer, naps, turn } = loop()
+  void pacer.wait(new Promise(() => {}))
+  for (const ms of [8, 7.5, 100, 100]) turn(ms)
+  expect(naps).toEqual([0.5, 1, 2, 2])
+})
 
-  test('believes a faster step at once and a slower one slowly', async () => {
-    const { sleeps, step } = bench()
-    for (const ms of [100, 100, 200, 10, 10]) await step(ms)
-    // 85 % of 100, of 110, and of the 93 that the step of 10 took with its sleep.
-    expect(sleeps).toEqual([85, 93, 79])
-  })
+test('does not nap before that would be worth it', () => {
+  const { pacer, naps, turn } = loop()
+  void pacer.wait(new Promise(() => {}))
+  turn(1)
+  expect(naps).toEqual([])
+})
 
-  test('does not sleep for steps shorter than a timer tells apart', async () => {
-    const { sleeps, step } = bench()
-    for (let i = 0; i < 5; i++) await step(2)
-    expect(sleeps).toEqual([])
-  })
+test('starts anew after each thing that came', async () => {
+  const { pacer, naps, turn } = loop()
+  void pacer.wait(new Promise(() => {}))
+  turn(32)
+  await pacer.wait(Promise.resolve())
+  turn(16)
+  expect(naps).toEqual([2, 1])
+})
 
-  test('lets a step that waits behind another sleep for both', async () => {
-    const { pacer, sleeps, step } = bench()
-    for (let i = 0; i < 2; i++) await step(100)
-    const waiting = [1, 2].map(() => pacer.pace(plan, 1, async () => undefined))
-    // The second is submitted 85 ms into the first: 15 ms are left of that, and 85 % of its own.
-    expect(sleeps).toEqual([85, 100])
-    await Promise.all(waiting)
-  })
+test('turns once a turn however many wait, and stops with the last', async () => {
+  const { pacer, turn } = loop()
+  await Promise.all([1, 2, 3].map((value) => pacer.wait(Promise.resolve(value))))
+  const again = pacer.wait(Promise.resolve())
+  expect(turn(0)).toBe(1)
+  await again
+  expect([turn(0), turn(0)]).toEqual([1, 0])
+})
 
-  test('passes on what waiting gives, and its failure', async () => {
-    const { pacer } = bench()
-    expect(await pacer.pace(plan, 1, async () => 'read')).toBe('read')
-    await expect(pacer.pace(plan, 1, () => Promise.reject(new Error('lost')))).rejects.toThrow('lost')
-  })
+test('passes on what was waited for, and its failure', async () => {
+  const { pacer } = loop()
+  expect(await pacer.wait(Promise.resolve('read'))).toBe('read')
+  await expect(pacer.wait(Promise.reject(new Error('lost')))).rejects.toThrow('lost')
+})
+
+test('naps on a real loop without delaying what it waits for by much', async () => {
+  const started = performance.now()
+  const cpu = process.cpuUsage()
+  await new Pacer().wait(new Promise((resolve) => void setTimeout(resolve, 200)))
+  const { user, system } = process.cpuUsage(cpu)
+  expect(performance.now() - started).toBeLessThan(300)
+  expect((user + system) / 1000).toBeLessThan(150)
 })
