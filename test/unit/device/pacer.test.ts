@@ -7,8 +7,8 @@ interface Loop {
   readonly pacer: Pacer
   /** Milliseconds of the naps so far. */
   readonly naps: readonly number[]
-  /** Lets `ms` pass, then runs the turns that are due; how many they were. */
-  turn(ms: number): number
+  /** Lets milliseconds pass, then runs the turns that are due; how many they were. */
+  readonly turn: (ms: number) => number
 }
 
 function loop(): Loop {
