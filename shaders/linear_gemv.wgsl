@@ -1,5 +1,6 @@
 // Computes y = act(x · wᵀ + bias) + residual for few rows: a workgroup takes 4 columns of all ROWS rows, its
-// invocations share the inner axis, so that neighbours load neighbouring weights and each weight is loaded once.
+// invocations share the inner axis LOAD elements at a time (8 if WIDE), so that neighbours load neighbouring weights and
+// each weight is loaded once.
 // Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers; with ONE_SUBGROUP,
 // where the workgroup is a subgroup, only there).
 
@@ -29,7 +30,7 @@ fn main(
   var up_sums: array<Pack, ROWS>;
 #endif
   var sums: array<Pack, ROWS>;
-  for (var k = lane; k < loop_bound(INNER / 4u); k += WG_X) {
+  for (var k = lane; k < loop_bound(INNER / LOAD); k += WG_X) {
     let a = load_w(w0 + k);
     let b = load_w(w1 + k);
     let c = load_w(w2 + k);
@@ -41,10 +42,15 @@ fn main(
     let h = load_w(w3 + up + k);
 #endif
     for (var r = 0u; r < loop_bound(ROWS); r++) {
-      let x = load_x(x_offset + min(first + r, last) * x_stride + k);
-      sums[r] += Pack(dot(x, a), dot(x, b), dot(x, c), dot(x, d));
+      let x_row = x_offset + min(first + r, last) * x_stride;
+#if WIDE
+      let x = mat2x4<f32>(load_x(x_row + 2u * k), load_x(x_row + 2u * k + 1u));
+#else
+      let x = load_x(x_row + k);
+#endif
+      sums[r] += Pack(product(x, a), product(x, b), product(x, c), product(x, d));
 #if GATED
-      up_sums[r] += Pack(dot(x, e), dot(x, f), dot(x, g), dot(x, h));
+      up_sums[r] += Pack(product(x, e), product(x, f), product(x, g), product(x, h));
 #endif
     }
   }
@@ -73,6 +79,16 @@ fn main(
 }
 
 #import linear_epilogue
+
+#if WIDE
+fn product(a: mat2x4<f32>, b: mat2x4<f32>) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]);
+}
+#else
+fn product(a: vec4<f32>, b: vec4<f32>) -> f32 {
+  return dot(a, b);
+}
+#endif
 
 // The sum over the workgroup, in invocation 0.
 #if SUBGROUPS

@@ -186,6 +186,13 @@ const maxGemvRows = 8
 /** Columns of a matrix-vector kernel's workgroup. */
 const gemvColumns = 4
 
+/** Weights of a load: 16 bytes, where rows can be cut so. */
+function loadWidth(problem: KernelProblem): 4 | 8 {
+  const { dtype, rowStride, offset } = tensorOf(problem, 'w')
+  const isWide = [widthOf(tensorOf(problem, 'x')), rowStride, offset].every((value) => value % 8 === 0)
+  return dtype === 'f16' && isWide ? 8 : 4
+}
+
 interface GemvForm {
   readonly name: string
   readonly summary: string
@@ -204,12 +211,14 @@ function gemv({ name, summary, sums, supports }: GemvForm): KernelVariant {
     configure(problem, { subgroupSize = invocations }) {
       const y = tensorOf(problem, 'y')
       const isOneSubgroup = sums === 'one subgroup'
+      // CPU adapters load word by word: there a wider load only means fewer, longer turns.
+      const load = isOneSubgroup ? 4 : loadWidth(problem)
       return {
-        bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
+        bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, 4)],
         constants: constantsOf(
           problem,
-          { ROWS: Math.min(maxGemvRows, maxRows(problem)) },
-          { SUBGROUPS: sums !== 'memory', ONE_SUBGROUP: isOneSubgroup },
+          { ROWS: Math.min(maxGemvRows, maxRows(problem)), LOAD: load },
+          { SUBGROUPS: sums !== 'memory', ONE_SUBGROUP: isOneSubgroup, WIDE: load === 8 },
         ),
         packWidth: 4,
         ...(sums === 'memory' ? {} : { enables: ['subgroups'] as const }),

@@ -38,7 +38,7 @@ export function packWidth(
   return fits(4) ? 4 : fits(2) ? 2 : 1
 }
 
-export function read(tensor: string, width: PackWidth = 1, as?: string): KernelBinding {
+export function read(tensor: string, width: KernelBinding['width'] = 1, as?: string): KernelBinding {
   return { tensor, access: 'read', width, ...(as === undefined ? {} : { as }) }
 }
 

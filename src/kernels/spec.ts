@@ -53,8 +53,8 @@ export interface KernelBinding {
   /** Its name in the shader, where that differs. */
   readonly as?: string
   readonly access: BindingAccess
-  /** Elements that one load or store moves. */
-  readonly width: 1 | 2 | 4
+  /** Elements that one load or store moves; 8 is for loads, which then give a mat2x4<f32>. */
+  readonly width: 1 | 2 | 4 | 8
 }
 
 /** Numbers that differ between kernels of one shader; each becomes a WGSL `const`. */
