@@ -64,7 +64,15 @@ const config: ViteUserConfig = defineConfig({
     sourcemap: true,
     minify: false,
     lib: {
-      entry: { index: 'src/index.ts', worker: 'src/worker.ts', node: 'src/node.ts', cli: 'src/cli.ts' },
+      entry: {
+        index: 'src/index.ts',
+        worker: 'src/worker.ts',
+        node: 'src/node.ts',
+        cli: 'src/cli.ts',
+        'ai-sdk': 'src/adapters/aiSdk.ts',
+        'prompt-api': 'src/adapters/promptApi.ts',
+        progress: 'src/adapters/progress.ts',
+      },
       formats: ['es'],
     },
     rolldownOptions: {

@@ -36,6 +36,7 @@ const deps: CliDeps = {
   stderr: process.stderr,
   createEngine: async (options) => (await import('./node.ts')).createEngine(options),
   openModel: async (model, options) => (await import('./node.ts')).openModel(model, options),
+  modelCache: async () => (await import('./node.ts')).modelCache(),
   probeAdapter,
   openBenchDevice: async (adapter) => (await import('./cli/benchDevice.ts')).openBenchDevice(adapter),
   runChild: (...args) => runChild(script, ...args),

@@ -1,6 +1,8 @@
 // The library in a page: the public API, with the engine in a worker unless asked otherwise.
 
-import type { Engine, EngineOptions, ModelOptions, ModelSource } from './api/types.ts'
+import type { Engine, EngineOptions, ModelCache, ModelOptions, ModelSource } from './api/types.ts'
+import { browserCache } from './browser/browserCache.ts'
+import { askForPersistence } from './browser/persistence.ts'
 import { startWorker, type WorkerChoice } from './browser/startWorker.ts'
 import { RuntimeFault } from './core/errors.ts'
 import { createWorkerEngine } from './worker/client.ts'
@@ -28,6 +30,7 @@ export interface WebEngineOptions extends EngineOptions, ModelOptions {
  */
 export async function createEngine({ model, worker, device, ...options }: WebEngineOptions): Promise<Engine> {
   const source = absoluteSource(model)
+  if (typeof source === 'string' && options.cache !== false) askForPersistence()
   const choice = worker ?? device === undefined
   if (choice === false) {
     // Loaded only here: most pages leave all of it to the worker.
@@ -36,15 +39,26 @@ export async function createEngine({ model, worker, device, ...options }: WebEng
   }
   if (device !== undefined) throw deviceFault()
   const locks = navigator.locks as LockManager | undefined
-  return createWorkerEngine(startWorker(choice), source, options, locks)
+  return createWorkerEngine(startWorker(choice), source, options, locks, modelCache())
+}
+
+/** The weight cache of this origin, without an engine: the same as `Engine.cache`. */
+export function modelCache(): ModelCache {
+  return {
+    list: () => browserCache.list(),
+    delete: (model) => browserCache.delete(model && absoluteName(model)),
+  }
 }
 
 /** A worker would take a relative address for one beside its own script. */
 function absoluteSource(source: ModelSource): ModelSource {
-  const isRelative = typeof source === 'string' && /^\.{0,2}\//.test(source)
+  return typeof source === 'string' ? absoluteName(source) : source
+}
+
+function absoluteName(name: string): string {
   // A worker of the caller's own has no document.
   const base = (globalThis.document as Document | undefined)?.baseURI ?? location.href
-  return isRelative ? new URL(source, base).href : source
+  return /^\.{0,2}\//.test(name) ? new URL(name, base).href : name
 }
 
 function deviceFault(): RuntimeFault {

@@ -4,9 +4,16 @@ import { existsSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createEngineOn, openGgufModel, openModelStore, type LoadedModel } from './api/model.ts'
+import { orderedProgress } from './api/loadProgress.ts'
+import {
+  createEngineOn,
+  openGgufModel,
+  openModelStore,
+  type LoadedModel,
+  type OpenedModel,
+} from './api/model.ts'
 import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
-import type { Engine, EngineOptions, ModelOptions } from './api/types.ts'
+import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
 import { RuntimeFault, type FaultCode } from './core/errors.ts'
 import { openDawnDevice } from './device/dawn/dawn.ts'
 import type { Device } from './device/device.ts'
@@ -15,6 +22,7 @@ import { softwareBudget } from './engine/memory.ts'
 import { directoryStore } from './node/directoryStore.ts'
 import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
 import { nodeHashing } from './node/hashing.ts'
+import { modelCache as modelCacheIn } from './weights/remote/modelCache.ts'
 import { parseHubModelId } from './weights/remote/hubModel.ts'
 
 export type * from './api/types.ts'
@@ -42,7 +50,10 @@ export interface NodeEngineOptions extends EngineOptions, NodeModelOptions {
  * Opens a model's configuration, weights and tokenizer, without a device. Weights are read when they are wanted: of a
  * model on a network only the headers have been fetched.
  */
-export async function openModel(model: string, options: NodeModelOptions = {}): Promise<LoadedModel> {
+export async function openModel(
+  model: string,
+  options: NodeModelOptions & Pick<EngineOptions, 'onProgress'> = {},
+): Promise<LoadedModel> {
   const isThere = existsSync(model)
   if (isUrl(model) || (!isThere && parseHubModelId(model) !== undefined)) {
     return openRemoteModel(model, remoteOptions(options))
@@ -63,7 +74,11 @@ export async function openModel(model: string, options: NodeModelOptions = {}): 
   return openModelStore(directoryStore(isName && existsSync(embedded) ? embedded : model))
 }
 
-function remoteOptions({ cache, cacheDir, ...options }: NodeModelOptions): RemoteModelOptions {
+function remoteOptions({
+  cache,
+  cacheDir,
+  ...options
+}: NodeModelOptions & Pick<EngineOptions, 'onProgress'>): RemoteModelOptions {
   const { env } = process
   return {
     ...options,
@@ -79,17 +94,40 @@ function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text
 }
 
+/** The weight cache on disk, without an engine: the same as `Engine.cache`. */
+export function modelCache({ cacheDir }: Pick<NodeModelOptions, 'cacheDir'> = {}): ModelCache {
+  const storage = diskChunks(cacheDir ?? defaultCacheDir(process.env))
+  return modelCacheIn(async () => storage, nodeHashing)
+}
+
 /** Loads a model. Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
-export async function createEngine(options: NodeEngineOptions): Promise<Engine> {
+export async function createEngine({ onProgress, ...given }: NodeEngineOptions): Promise<Engine> {
+  const options: NodeEngineOptions = {
+    ...given,
+    ...(onProgress && { onProgress: orderedProgress(onProgress) }),
+  }
+  const { device, model } = await openBoth(options)
+  try {
+    const allOptions = { ...options, ...defaultBudget(device, options) }
+    // Progress is of the first load alone.
+    const reopen = (signal: AbortSignal): Promise<OpenedModel> => openBoth({ ...given, signal })
+    return await createEngineOn(device, model, allOptions, reopen, modelCache(options))
+  } finally {
+    await model.close()
+  }
+}
+
+async function openBoth(options: NodeEngineOptions): Promise<OpenedModel> {
   const model = await openModel(options.model, options)
   try {
     const device =
       options.device === 'reference'
         ? createReferenceDevice()
         : await openDawnDevice({ adapter: options.adapter })
-    return await createEngineOn(device, model, { ...options, ...defaultBudget(device, options) })
-  } finally {
+    return { device, model }
+  } catch (error) {
     await model.close()
+    throw error
   }
 }
 

@@ -84,7 +84,8 @@ async function answer(root, request, response) {
     response.setHeader('allow', 'GET, HEAD')
     return end(response, 405)
   }
-  const { pathname } = new URL(request.url ?? '/', 'http://server')
+  // Two slashes at the start of a redirect would name a server.
+  const pathname = new URL(request.url ?? '/', 'http://server').pathname.replace(/^\/+/, '/')
   if (pathname === '/') return redirect(response, '/chat/')
   const file = await fileAt(root, pathname)
   if (file === undefined) return end(response, 404)

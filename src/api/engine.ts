@@ -3,6 +3,7 @@
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
 import { RuntimeFault } from '../core/errors.ts'
+import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
@@ -23,10 +24,12 @@ export interface EngineParts {
   readonly tokenizer: Tokenizer | undefined
   /** Whether dispose() also disposes the device. */
   readonly ownsDevice: boolean
+  /** Default: one that is always empty. */
+  readonly cache?: ModelCache | undefined
 }
 
-export function createEngineFacade({ model, llm, tokenizer, ownsDevice }: EngineParts): Engine {
-  const { device, options, config } = llm
+export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }: EngineParts): Engine {
+  const { options, config } = llm
   let nextId = 0
   const envelope = <O extends string>(
     prefix: string,
@@ -95,19 +98,23 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice }: Engine
 
   async function dispose(): Promise<void> {
     await llm.dispose()
-    if (ownsDevice) device.dispose()
+    if (ownsDevice) llm.device.dispose()
   }
 
   return {
     model,
-    adapter: device.adapter,
+    // Not of the first device alone: a recovery may have made another.
+    get adapter() {
+      return llm.device.adapter
+    },
     dtype: options.dtype,
     vocabSize: config.vocabSize,
     maxSeqLen: options.maxSeqLen,
     chat: { completions: completions(streamChat, wholeChat) },
     completions: completions(streamText, wholeText),
     logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
-    memory: () => device.memory(),
+    memory: () => llm.device.memory(),
+    cache: cache ?? emptyCache,
     shrunk: llm.shrunk.map(({ option, asked, used }) =>
       option === 'numBlocks'
         ? { option: 'kvCacheTokens', asked: asked * blockSize, used: used * blockSize }

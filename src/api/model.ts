@@ -5,6 +5,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
+import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/memory.ts'
 import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
@@ -12,10 +13,12 @@ import { createTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenize
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { ggufConfig } from '../weights/gguf/config.ts'
 import { openGguf } from '../weights/gguf/gguf.ts'
+import type { ModelCache } from '../weights/remote/modelCache.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
 import type { Engine, EngineOptions } from './types.ts'
+import { warmUp } from './warmUp.ts'
 
 export interface LoadedModel {
   readonly name: string
@@ -86,7 +89,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
   const maxNumSeqs = count('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
   const maxNumBatchedTokens = count('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
   const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
-  const { onProgress } = options
+  const { onProgress, onEvent } = options
   return {
     dtype: options.dtype ?? 'f16',
     maxSeqLen,
@@ -94,12 +97,16 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
     numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    deterministic: options.deterministic,
     budget: budgetOf(options),
+    onRecovered: onEvent && ((recovered) => onEvent({ type: 'recovered', ...recovered })),
     signal: options.signal,
     onProgress:
       onProgress === undefined
         ? undefined
-        : (loadedBytes, totalBytes) => onProgress({ phase: 'weights', loadedBytes, totalBytes }),
+        : (loadedBytes, totalBytes) => onProgress({ phase: 'upload', loadedBytes, totalBytes }),
+    onCompile:
+      onProgress === undefined ? undefined : (done, total) => onProgress({ phase: 'compile', done, total }),
   }
 }
 
@@ -125,27 +132,63 @@ function count(where: string, value: number, limit: number): number {
   })
 }
 
+export interface OpenedModel {
+  readonly device: Device
+  readonly model: LoadedModel
+}
+
+/** Makes a device and opens the same model again, both for its caller; on failure nothing stays open. */
+export type Reopen = (signal: AbortSignal) => Promise<OpenedModel>
+
 /**
  * Loads an open model onto a device, which the engine then owns: it is disposed with the engine, or at once when
- * loading fails. The model can be closed afterwards.
+ * loading fails. The model can be closed afterwards. `reopen` is for recovery from the loss of the device; without it a
+ * loss fails the engine's requests. `cache` is the engine's to show.
  */
 export async function createEngineOn(
   device: Device,
   model: LoadedModel,
   options: EngineOptions,
+  reopen?: Reopen,
+  cache?: ModelCache,
 ): Promise<Engine> {
+  let llm: LlmEngine | undefined
   try {
-    const { totalBytes } = model.checkpoint
-    const report = (phase: 'compile' | 'ready'): void =>
-      options.onProgress?.({ phase, loadedBytes: totalBytes, totalBytes })
-    const llm = await LlmEngine.load(device, model.config, model.checkpoint, {
+    const { name, checkpoint, tokenizer } = model
+    const { onProgress, signal } = options
+    const config = JSON.stringify(model.json)
+    llm = await LlmEngine.load(device, model.config, checkpoint, {
       ...engineOptions(model.config, options),
-      onCompile: () => report('compile'),
+      reopen: reopen && (async (signal) => sameModel(name, config, await reopen(signal))),
     })
-    report('ready')
-    return createEngineFacade({ model: model.name, llm, tokenizer: model.tokenizer, ownsDevice: true })
+    if (options.warmUp === true) {
+      await warmUp(llm, signal, (done, total) => onProgress?.({ phase: 'warm-up', done, total }))
+    }
+    onProgress?.({ phase: 'ready' })
+    return createEngineFacade({ model: name, llm, tokenizer, ownsDevice: true, cache })
   } catch (error) {
-    device.dispose()
+    await llm?.dispose()
+    // Not the first device where that was lost while warming up.
+    const last = llm?.device ?? device
+    last.dispose()
     throw error
   }
+}
+
+/** Throws file/changed where the source now has another model than it had. */
+async function sameModel(
+  where: string,
+  config: string,
+  { device, model }: OpenedModel,
+): Promise<ReopenedModel> {
+  const close = (): Promise<void> => model.close()
+  if (JSON.stringify(model.json) === config) return { device, checkpoint: model.checkpoint, close }
+  device.dispose()
+  await close()
+  throw new RuntimeFault('file/changed', {
+    where,
+    expected: 'the configuration that the engine was created with',
+    got: 'another one',
+    fix: 'Create a new engine.',
+  })
 }

@@ -10,12 +10,14 @@ import { ggufFileOf, parseHubModelId, parseHubUrl } from '../weights/remote/hubM
 import { httpStore, splitFileUrl } from '../weights/remote/httpStore.ts'
 import { platformNetwork, type Network } from '../weights/remote/network.ts'
 import { portableHashing, type Hashing } from '../weights/remote/sha256.ts'
+import { TransferMeter, type TransferProgress } from '../weights/remote/transferMeter.ts'
 import { openGgufModel, openModelStore, type LoadedModel } from './model.ts'
 import type { ModelOptions } from './types.ts'
 
 export interface RemoteModelOptions extends Pick<ModelOptions, 'revision' | 'token' | 'signal' | 'onNotice'> {
   /** Where files are kept; undefined: nowhere. */
   readonly storage: ChunkStorage | undefined
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined
   /** For hub ids, where `token` is not given. */
   readonly hubToken?: string | undefined
   /** Address of the hub. Default https://huggingface.co. */
@@ -36,7 +38,8 @@ export function isUrl(model: string): boolean {
  */
 export async function openRemoteModel(model: string, options: RemoteModelOptions): Promise<LoadedModel> {
   const { hashing = portableHashing, network = platformNetwork, storage, signal, onNotice } = options
-  const cache: ChunkCacheOptions = { storage, hashing, signal, onNotice }
+  const meter = options.onProgress && new TransferMeter(options.onProgress)
+  const cache: ChunkCacheOptions = { storage, hashing, signal, onNotice, meter }
   const { endpoint = defaultEndpoint } = options
   const hubModel = isUrl(model) ? parseHubUrl(model, endpoint) : parseHubModelId(model)
   if (hubModel !== undefined) {

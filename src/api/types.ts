@@ -1,11 +1,14 @@
 // The public types of the library, in OpenAI's shapes where OpenAI has one. Types only.
 
-import type { AdapterInfo, BufferOwner } from '../device/device.ts'
+import type { AdapterInfo, BufferOwner, LostInfo } from '../device/device.ts'
 import type { FileStore } from '../core/files.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
+import type { CachedFile, CachedModel, ModelCache } from '../weights/remote/modelCache.ts'
+import type { TransferProgress } from '../weights/remote/transferMeter.ts'
 
-export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType }
+export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType, LostInfo }
+export type { CachedFile, CachedModel, ModelCache, TransferProgress }
 
 export type FinishReason = 'stop' | 'length' | 'cancelled'
 
@@ -102,11 +105,19 @@ export interface Completions<Request, Whole, Chunk> {
   create(request: Request & { stream?: false }): Promise<Whole>
 }
 
-export interface LoadProgress {
-  phase: 'weights' | 'compile' | 'ready'
-  loadedBytes: number
-  totalBytes: number
-}
+/**
+ * What a load is doing. Phases come in this order, each once, except that files are verified one by one between
+ * downloads; those without work are left out. Within a phase no number falls, and none passes its total.
+ */
+export type LoadProgress =
+  | TransferProgress
+  /** Weights go to the device. Not told of while a download goes on, as they are uploaded at the same time. */
+  | { readonly phase: 'upload'; readonly loadedBytes: number; readonly totalBytes: number }
+  /** Shaders are compiled, for one kind of step after the other. */
+  | { readonly phase: 'compile'; readonly done: number; readonly total: number }
+  /** Each kind of step runs once. */
+  | { readonly phase: 'warm-up'; readonly done: number; readonly total: number }
+  | { readonly phase: 'ready' }
 
 /**
  * Where a model comes from: its name, hub id or URL; a folder behind a FileStore; or the files themselves, which are a
@@ -142,9 +153,34 @@ export interface EngineOptions {
    * memory where a software adapter computes in it, else what the device gives.
    */
   maxMemory?: number
+  /**
+   * A token's logits are the same bits whatever else runs: alone or in a batch, decoded, or computed again in a prefill.
+   * Then greedy and seeded answers never depend on other requests, preemption or recovery. Slower. Default false.
+   */
+  deterministic?: boolean
+  /**
+   * Runs a step of each kind before the engine is ready: what drivers put off until then would delay the first answer.
+   * Default: true in browsers, false in Node.
+   */
+  warmUp?: boolean
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
+  /** Told what happens to the engine while it lives. */
+  onEvent?: (event: EngineEvent) => void
 }
+
+/** The device was lost, and the engine goes on with another one: running requests continue where they were. */
+export interface RecoveredEvent {
+  type: 'recovered'
+  /** What the losses looked like; more than one where the new device was lost while the model was being loaded. */
+  losses: readonly LostInfo[]
+  /** From noticing to being ready to compute. */
+  durationMs: number
+  /** Requests that were being computed. */
+  numSequences: number
+}
+
+export type EngineEvent = RecoveredEvent
 
 export interface LogitsResult {
   /** One row of `vocabSize` numbers for each token. */
@@ -174,6 +210,8 @@ export interface Engine extends AsyncDisposable {
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */
   memory(): Readonly<Record<BufferOwner, number>>
+  /** Models that were loaded from hubs and servers, this one or others, and are kept for the next time. */
+  readonly cache: ModelCache
   /** What was made smaller than asked; empty where nothing was. */
   readonly shrunk: readonly Shrunk[]
   /** Ends running requests and frees everything. Idempotent. */

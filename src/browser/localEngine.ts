@@ -1,25 +1,46 @@
 // An engine in this thread, page or worker, over navigator.gpu or a given device.
 
-import { createEngineOn } from '../api/model.ts'
+import { orderedProgress } from '../api/loadProgress.ts'
+import { createEngineOn, type OpenedModel, type Reopen } from '../api/model.ts'
 import type { Engine, EngineOptions, ModelOptions, ModelSource } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { describeAdapter, deviceDescriptor } from '../device/webgpu/capabilities.ts'
 import { createWebGpuDevice } from '../device/webgpu/webgpu.ts'
+import { browserCache } from './browserCache.ts'
 import { openModelSource } from './modelSource.ts'
 
 /** Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
 export async function createLocalEngine(
   source: ModelSource,
-  options: EngineOptions & ModelOptions,
+  { onProgress, ...rest }: LocalOptions,
   gpu?: GPUDevice,
 ): Promise<Engine> {
-  const model = await openModelSource(source, options)
+  const options: LocalOptions = {
+    warmUp: true,
+    ...rest,
+    ...(onProgress && { onProgress: orderedProgress(onProgress) }),
+  }
+  const { device, model } = await openBoth(source, options, gpu)
+  // A device that was passed in cannot be made again here; progress is of the first load alone.
+  const reopen: Reopen | undefined =
+    gpu === undefined ? (signal) => openBoth(source, { ...rest, signal }) : undefined
   try {
-    const device = gpu === undefined ? await openDevice() : borrowDevice(gpu)
-    return await createEngineOn(device, model, options)
+    return await createEngineOn(device, model, options, reopen, browserCache)
   } finally {
     await model.close()
+  }
+}
+
+type LocalOptions = EngineOptions & ModelOptions
+
+async function openBoth(source: ModelSource, options: LocalOptions, gpu?: GPUDevice): Promise<OpenedModel> {
+  const model = await openModelSource(source, options)
+  try {
+    return { device: gpu === undefined ? await openDevice() : borrowDevice(gpu), model }
+  } catch (error) {
+    await model.close()
+    throw error
   }
 }
 

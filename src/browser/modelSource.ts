@@ -2,13 +2,16 @@
 
 import { openGgufModel, openModelStore, type LoadedModel } from '../api/model.ts'
 import { isUrl, openRemoteModel } from '../api/remoteModel.ts'
-import type { ModelOptions, ModelSource } from '../api/types.ts'
+import type { EngineOptions, ModelOptions, ModelSource } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import { parseHubModelId } from '../weights/remote/hubModel.ts'
 import { blobSource, fileStore } from './fileStore.ts'
+import { opfsChunks } from './opfsChunks.ts'
+
+type SourceOptions = ModelOptions & Pick<EngineOptions, 'onProgress'>
 
 /** Throws weights/missing where there is no model, and what opening it throws. */
-export function openModelSource(source: ModelSource, options: ModelOptions): Promise<LoadedModel> {
+export function openModelSource(source: ModelSource, options: SourceOptions): Promise<LoadedModel> {
   if (typeof source === 'string') return openNamed(source, options)
   if ('open' in source) return openModelStore(source)
   const files = Array.from(source)
@@ -19,9 +22,11 @@ export function openModelSource(source: ModelSource, options: ModelOptions): Pro
   return openModelStore(fileStore(files))
 }
 
-async function openNamed(name: string, options: ModelOptions): Promise<LoadedModel> {
+async function openNamed(name: string, options: SourceOptions): Promise<LoadedModel> {
   if (isUrl(name) || parseHubModelId(name) !== undefined) {
-    return openRemoteModel(name, { ...options, storage: undefined })
+    const storage = options.cache === false ? undefined : await opfsChunks()
+    if (storage === undefined && options.cache !== false) options.onNotice?.(noStorage)
+    return openRemoteModel(name, { ...options, storage })
   }
   throw new RuntimeFault('engine/input', {
     where: 'model',
@@ -30,3 +35,6 @@ async function openNamed(name: string, options: ModelOptions): Promise<LoadedMod
     fix: 'Write ./name for a folder beside the page, owner/name for a repository of the hub.',
   })
 }
+
+const noStorage =
+  'There is no place for a weight cache here (it takes https or localhost, and no private window in some browsers); loading goes on without it.'

@@ -2,7 +2,7 @@
 // Types only.
 
 import type { LoadedModel } from '../api/model.ts'
-import type { Engine, EngineOptions, ModelOptions } from '../api/types.ts'
+import type { Engine, EngineOptions, ModelCache, ModelOptions } from '../api/types.ts'
 import type { AdapterInfo, Device } from '../device/device.ts'
 import type { Capabilities } from '../plan/types.ts'
 
@@ -69,6 +69,8 @@ export interface CliDeps {
   readonly stderr: OutputStream
   readonly createEngine: (options: CreateEngineOptions) => Promise<Engine>
   readonly openModel: (model: string, options: ModelOptions) => Promise<LoadedModel>
+  /** The weight cache on disk. */
+  readonly modelCache: () => Promise<ModelCache>
   /** The adapter that Dawn picks; undefined if it accepts none. */
   readonly probeAdapter: () => Promise<AdapterProbe | undefined>
   /** A device for measuring; throws device/adapter. */

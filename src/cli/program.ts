@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { addBench } from './bench.ts'
+import { addCache } from './cache.ts'
 import { addChat } from './chat.ts'
 import type { CliDeps, CommandContext, Runner } from './deps.ts'
 import { addDoctor } from './doctor/doctor.ts'
@@ -58,7 +59,7 @@ Examples:
 
 Help on a command: tabhopper <command> --help`,
     )
-  for (const add of [addChat, addGenerate, addLogits, addInspect, addDoctor, addBench]) add(program, run)
+  for (const add of [addChat, addGenerate, addLogits, addInspect, addCache, addDoctor, addBench]) add(program, run)
   return program
 }
 

@@ -12,8 +12,11 @@ export interface LoadBar {
 }
 
 const phases: Record<LoadProgress['phase'], string> = {
-  weights: 'loading weights',
+  download: 'downloading',
+  verify: 'verifying',
+  upload: 'loading weights',
   compile: 'compiling shaders',
+  'warm-up': 'warming up',
   ready: 'ready',
 }
 
@@ -34,19 +37,27 @@ export function loadBar(stderr: OutputStream): LoadBar {
   let isStarted = false
   let isStopped = false
   return {
-    update({ phase, loadedBytes, totalBytes }) {
-      if (isStopped || phase === 'ready') return
+    update(progress) {
+      if (isStopped || progress.phase === 'ready') return
+      const isBytes = 'loadedBytes' in progress
+      const [done, total] = isBytes
+        ? [progress.loadedBytes, progress.totalBytes]
+        : [progress.done, progress.total]
+      const isCached =
+        progress.phase === 'download' &&
+        progress.loadedBytes > 0 &&
+        progress.cachedBytes === progress.loadedBytes
       const payload = {
-        phase: phases[phase].padEnd(17),
-        loaded: formatBytes(loadedBytes),
-        all: formatBytes(totalBytes),
+        phase: (isCached ? 'reading the cache' : phases[progress.phase]).padEnd(17),
+        loaded: isBytes ? formatBytes(done) : String(done),
+        all: isBytes ? formatBytes(total) : `${total} plans`,
       }
       if (isStarted) {
-        bar.setTotal(totalBytes)
-        bar.update(loadedBytes, payload)
+        bar.setTotal(total)
+        bar.update(done, payload)
       } else {
         isStarted = true
-        bar.start(totalBytes, loadedBytes, payload)
+        bar.start(total, done, payload)
       }
     },
     stop() {

@@ -93,6 +93,7 @@ export async function preparePlans(
   device: Device,
   plans: readonly Plan[],
   weights: ReadonlyMap<string, DeviceBuffer>,
+  onPrepared?: (done: number, total: number) => void,
 ): Promise<LoadedPlans> {
   const owned: DeviceBuffer[] = []
   const prepared: PreparedPlan[] = []
@@ -123,7 +124,11 @@ export async function preparePlans(
     const arena: DeviceBuffer[] = []
     for (const [slot, bytes] of arenaSizes(plans).entries())
       arena.push(await alloc(bytes, 'arena', `arena${slot}`))
-    for (const plan of plans) prepared.push(await device.prepare(plan, { weights, states, arena }))
+    onPrepared?.(0, plans.length)
+    for (const plan of plans) {
+      prepared.push(await device.prepare(plan, { weights, states, arena }))
+      onPrepared?.(prepared.length, plans.length)
+    }
     return { plans: prepared, dispose }
   } catch (error) {
     dispose()

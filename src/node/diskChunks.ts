@@ -1,8 +1,8 @@
 // The weight cache in a folder: one file a key. Writes go to a file beside it that is then renamed, so that readers and
 // other processes never see half of one.
-import { mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
 
@@ -48,6 +48,22 @@ export function diskChunks(directory: string): ChunkStorage {
       const names = (await readdir(join(directory, folder)).catch(ignoreMissing)) ?? []
       return names.filter((name) => !name.endsWith('.tmp'))
     },
+    async folders() {
+      const entries = (await readdir(directory, { withFileTypes: true }).catch(ignoreMissing)) ?? []
+      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+    },
+    deleteFolder: (folder) => rm(join(directory, folder), { recursive: true, force: true, maxRetries: 5 }),
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(await existing(directory))
+      return bavail * bsize
+    },
+  }
+}
+
+/** The folder, or the nearest one above that is there. */
+async function existing(path: string): Promise<string> {
+  for (let at = resolve(path); ; at = dirname(at)) {
+    if (at === dirname(at) || (await stat(at).catch(ignoreMissing)) !== undefined) return at
   }
 }
 

@@ -5,6 +5,7 @@ import { completions } from '../api/completions.ts'
 import type { Completions, Engine, ModelSource, SamplingOptions } from '../api/types.ts'
 import { AsyncQueue } from '../core/asyncQueue.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
+import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
 import { Connection, type WorkerLink } from './connection.ts'
 import type { Locks } from './liveness.ts'
 import type { EngineInfo, LoadEvent, LoadOptions, WireModel } from './protocol.ts'
@@ -12,16 +13,18 @@ import { serveStore } from './remoteStore.ts'
 
 /**
  * Loads a model in a worker. Throws what loading throws, worker/failed when the worker ends, worker/protocol when it
- * is of another version; on failure the link is closed.
+ * is of another version; on failure the link is closed. `cache` is the page's own: both sides see the same files.
  */
 export async function createWorkerEngine(
   link: WorkerLink,
   source: ModelSource,
-  { signal, onProgress, onNotice, ...options }: LoadOptions,
+  { signal, onProgress, onNotice, onEvent, ...options }: LoadOptions,
   locks: Locks | undefined,
+  cache: ModelCache = emptyCache,
 ): Promise<Engine> {
-  const connection = new Connection(link, locks)
+  const connection = new Connection(link, locks, onEvent)
   const { model, transfer, close } = describeModel(source)
+  connection.ended.addEventListener('abort', close)
   try {
     throwIfCancelled(signal, 'load')
     const request = { method: 'load', params: { model, options } } as const
@@ -30,16 +33,14 @@ export async function createWorkerEngine(
       else onNotice?.(event.message)
     }
     const { result } = connection.call<'load'>(request, { signal, transfer, onItem })
-    return { ...(await result), ...callsOn(connection) }
+    return { ...(await result), ...callsOn(connection), cache }
   } catch (error) {
     connection.fail(disposedFault(error))
     throw error
-  } finally {
-    close()
   }
 }
 
-function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo> {
+function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo | 'cache'> {
   let disposal: Promise<void> | undefined
   const dispose = (): Promise<void> => (disposal ??= connection.dispose(disposedFault()))
   return {

@@ -8,6 +8,7 @@ import {
   protocolVersion,
   type CancelMessage,
   type Connect,
+  type EngineMessage,
   type HostApi,
   type HostMessage,
   type HostRequest,
@@ -53,17 +54,25 @@ export class Connection {
   #lock: HeldLock | undefined
   #failure: RuntimeFault | undefined
 
-  constructor(link: WorkerLink, locks: Locks | undefined) {
+  constructor(link: WorkerLink, locks: Locks | undefined, onEvent?: (event: EngineMessage['event']) => void) {
     this.#link = link
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#host = wrap<HostApi>(port1)
-    port1.addEventListener('message', ({ data }: MessageEvent<Welcome>) => this.#onWelcome(data, locks))
+    port1.addEventListener('message', ({ data }: MessageEvent<Welcome | EngineMessage>) => {
+      if (data.type === 'event') onEvent?.(data.event)
+      else this.#onWelcome(data, locks)
+    })
     port1.start()
     link.onFailure((cause) => this.fail(workerFault('an error that it did not catch', cause)))
     this.#connect(port2, locks).catch((cause: unknown) =>
       this.fail(workerFault('no connection to it', cause)),
     )
+  }
+
+  /** Fires when the connection has ended, however it did. */
+  get ended(): AbortSignal {
+    return this.#watch.signal
   }
 
   get numOpen(): number {

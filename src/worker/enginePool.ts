@@ -2,11 +2,13 @@
 
 import type { Engine } from '../api/types.ts'
 import { cancelled } from '../core/errors.ts'
-import type { LoadEvent } from './protocol.ts'
+import type { EngineMessage, LoadEvent } from './protocol.ts'
 
 export interface LoadHooks {
+  /** Ends the load. */
   readonly signal: AbortSignal
-  readonly onEvent: (event: LoadEvent) => void
+  /** Told of the load, and of the engine as long as it lives. */
+  readonly onEvent: (event: LoadEvent | EngineMessage) => void
 }
 
 export interface Lease {
@@ -54,7 +56,7 @@ export class EnginePool {
   #load(key: string, load: (hooks: LoadHooks) => Promise<Engine>): Entry {
     const users = new Set<LoadHooks>()
     const abort = new AbortController()
-    const onEvent = (event: LoadEvent): void => {
+    const onEvent: LoadHooks['onEvent'] = (event) => {
       for (const user of users) user.onEvent(event)
     }
     const entry: Entry = {

@@ -4,13 +4,14 @@ import { expose } from 'comlink'
 import type { Engine, ModelSource } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import { answer } from './answer.ts'
-import type { EnginePool, Lease, LoadHooks } from './enginePool.ts'
+import type { EnginePool, Lease } from './enginePool.ts'
 import type {
   CancelMessage,
   EngineInfo,
   HostApi,
   HostMessage,
   HostRequest,
+  LoadEvent,
   LoadOptions,
   LoadParams,
   Memory,
@@ -37,6 +38,8 @@ export class HostClient {
   #lease: Lease | undefined
   /** As of the last message. */
   #memory: Memory = noMemory
+  /** Lets go of a source that is this client's alone. */
+  #closeModel: (() => void) | undefined
   #disposal: Promise<Reply<Memory>> | undefined
 
   constructor(pool: EnginePool, create: CreateEngine, port: MessagePort, onEnd: () => void) {
@@ -67,6 +70,7 @@ export class HostClient {
       const isGone = await lease?.release()
       return lease !== undefined && isGone === true ? lease.engine.memory() : noMemory
     } finally {
+      this.#closeModel?.()
       this.#onEnd()
       // The reply still has to leave.
       setTimeout(() => this.#port.close())
@@ -109,25 +113,30 @@ export class HostClient {
   async #load(
     { model, options }: LoadParams,
     signal: AbortSignal,
-    onEvent: LoadHooks['onEvent'],
+    push: (event: LoadEvent) => void,
   ): Promise<EngineInfo> {
     if (this.#loading !== undefined) throw stateFault('one model for a client', 'another')
     this.#loading = this.#pool.acquire(
       sharingKey(model, options),
       async ({ signal, onEvent }) => {
         const { source, close } = openWireModel(model)
-        try {
-          return await this.#create(source, {
-            ...options,
-            signal,
-            onProgress: (progress) => onEvent({ type: 'progress', progress }),
-            onNotice: (message) => onEvent({ type: 'notice', message }),
-          })
-        } finally {
-          close()
-        }
+        // Not before: the engine reads it again after the loss of its device.
+        this.#closeModel = close
+        return this.#create(source, {
+          ...options,
+          signal,
+          onProgress: (progress) => onEvent({ type: 'progress', progress }),
+          onNotice: (message) => onEvent({ type: 'notice', message }),
+          onEvent: (event) => onEvent({ type: 'event', event }),
+        })
       },
-      { signal, onEvent },
+      {
+        signal,
+        onEvent: (event) => {
+          if (event.type === 'event') this.#port.postMessage(event)
+          else push(event)
+        },
+      },
     )
     this.#lease = await this.#loading
     return infoOf(this.#lease.engine)

@@ -11,6 +11,7 @@ import type {
   CompletionChunk,
   CompletionRequest,
   Engine,
+  EngineEvent,
   EngineOptions,
   LoadProgress,
   LogitsResult,
@@ -18,7 +19,7 @@ import type {
 } from '../api/types.ts'
 import type { FaultCode } from '../core/errors.ts'
 
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** First message to a worker. */
 export interface Connect {
@@ -38,6 +39,12 @@ export type Welcome =
       readonly hostLock: string | undefined
     }
   | { readonly type: 'refused'; readonly version: number }
+
+/** Pushed on the client's port as long as its engine lives. */
+export interface EngineMessage {
+  readonly type: 'event'
+  readonly event: EngineEvent
+}
 
 /** What a worker offers over comlink; nothing here throws. */
 export interface HostApi {
@@ -64,7 +71,7 @@ export type HostRequest<M extends Method = Method> = {
 }[M]
 
 /** What can be cloned of a request: a signal crosses as `cancel`, what callbacks are told as items. */
-export type Plain<T> = Omit<T, 'signal' | 'onProgress' | 'onNotice'>
+export type Plain<T> = Omit<T, 'signal' | 'onProgress' | 'onNotice' | 'onEvent'>
 
 /** Streams push chunks and end without a result, others do the reverse. */
 export type Streamable<T> = Plain<T> & { readonly stream: boolean }
@@ -83,7 +90,10 @@ export type LoadEvent =
 export type WireModel =
   | { readonly kind: 'id'; readonly id: string }
   | { readonly kind: 'files'; readonly files: readonly WireBlob[] }
-  /** A store that stays with the client: its files are read through the port, a `StoreApi` over comlink. */
+  /**
+   * A store that stays with the client: its files are read through the port, a `StoreApi` over comlink, while loading and
+   * whenever the engine loads again.
+   */
   | { readonly kind: 'store'; readonly name: string; readonly port: MessagePort }
 
 /** A File: what else it says of itself is not cloned everywhere. */
@@ -96,7 +106,7 @@ export interface WireBlob {
 /** What an engine is, without what it does. */
 export type EngineInfo = Omit<
   Engine,
-  'chat' | 'completions' | 'logits' | 'memory' | 'dispose' | typeof Symbol.asyncDispose
+  'chat' | 'completions' | 'logits' | 'memory' | 'cache' | 'dispose' | typeof Symbol.asyncDispose
 >
 
 export type HostMessage<M extends Method = Method> =

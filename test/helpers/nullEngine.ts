@@ -9,6 +9,7 @@ import type {
   SamplingOptions,
 } from '../../src/api/types.ts'
 import { cancelled } from '../../src/core/errors.ts'
+import { emptyCache } from '../../src/weights/remote/modelCache.ts'
 
 export interface NullEngineOptions {
   /** Awaited before each token. */
@@ -79,6 +80,7 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
     vocabSize: 2,
     maxSeqLen: 16,
     shrunk: [],
+    cache: emptyCache,
     adapter: {
       vendor: '',
       architecture: '',

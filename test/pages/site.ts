@@ -37,9 +37,13 @@ export async function buildLibrary(): Promise<string> {
   return dist
 }
 
-/** Serves folders by the start of their paths, the embedded models as `/models/`, under `default-src 'self'`. */
-export async function openSite(folders: Readonly<Record<string, string>>): Promise<Site> {
-  const server = serve({ '/models/': join(projectRoot, 'public/models'), ...folders })
+/**
+ * Serves folders by the start of their paths, the embedded models as `/models/`, under `default-src 'self'`; pages may
+ * connect to `connectTo` as well.
+ */
+export async function openSite(folders: Readonly<Record<string, string>>, connectTo?: string): Promise<Site> {
+  const policy = `default-src 'self'${connectTo === undefined ? '' : `; connect-src 'self' ${connectTo}`}`
+  const server = serve({ '/models/': join(projectRoot, 'public/models'), ...folders }, policy)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const browser = await chromium.launch({
     ...(chromiumPath !== undefined && { executablePath: chromiumPath }),
@@ -86,7 +90,7 @@ export async function expectedTokens(count: number): Promise<number[]> {
   return (await engine.completions.create(request)).choices[0]!.tokens
 }
 
-function serve(folders: Readonly<Record<string, string>>): Server {
+function serve(folders: Readonly<Record<string, string>>, policy: string): Server {
   return createServer((request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://site').pathname)
     const prefix = Object.keys(folders).find((start) => path.startsWith(start)) ?? '/'
@@ -94,7 +98,7 @@ function serve(folders: Readonly<Record<string, string>>): Server {
     const answer = (status: number, body?: Buffer): void => {
       response.writeHead(status, {
         'content-type': types[extname(file)] ?? 'application/octet-stream',
-        'content-security-policy': "default-src 'self'",
+        'content-security-policy': policy,
       })
       response.end(body)
     }

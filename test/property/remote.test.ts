@@ -19,12 +19,16 @@ import { portableHashing as hashing } from '../../src/weights/remote/sha256.ts'
 import { MemoryChunks } from '../unit/weights/remote/memoryChunks.ts'
 
 const file = Uint8Array.from({ length: 1000 }, (_, i) => i * 7)
-const key = 'http://host/m/file'
+const folder = 'http://host/m/'
+const path = 'file'
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 const genuine = {
-  format: 1,
+  format: 2,
   kind: 'file',
-  key,
+  folder,
+  path,
+  model: 'http://host/m',
+  usedAt: 0,
   version: '"1"',
   size: 1000,
   chunkBytes: 100,
@@ -34,7 +38,9 @@ const genuine = {
 /** A folder with one file, that fails on any read outside it. */
 const remote: RemoteStore = {
   name: 'm',
-  keyOf: () => key,
+  folder,
+  model: 'http://host/m',
+  revision: undefined,
   open: async () => ({
     name: 'm/file',
     size: file.length,
@@ -69,7 +75,7 @@ async function complaintAbout(store: RemoteStore, storage: ChunkStorage): Promis
 async function storageWith(manifest: Uint8Array, isForged: boolean): Promise<MemoryChunks> {
   const storage = new MemoryChunks()
   await complaintAbout(remote, storage)
-  const name = manifestKey(hashing, key)
+  const name = manifestKey(hashing, folder, path)
   if (isForged) await writeSealed(storage, hashing, name, manifest)
   else storage.entries.set(name, manifest)
   return storage

@@ -54,8 +54,10 @@ export class Pacer {
   }
 }
 
-const never = new Int32Array(new SharedArrayBuffer(4))
+/** Made when it is first wanted: pages that are not isolated have no shared memory, and never nap. */
+let never: Int32Array | undefined
 
 function blockFor(ms: number): void {
+  never ??= new Int32Array(new SharedArrayBuffer(4))
   Atomics.wait(never, 0, 0, ms)
 }

@@ -108,12 +108,8 @@ export class LlmEngine {
     return this.#logits(tokens, options)
   }
 
-  async #logits(
-    tokens: readonly number[],
-    options: LogitsOptions,
-  ): Promise<(Float32Array | Float64Array)[]> {
+  async #logits(tokens: readonly number[], options: LogitsOptions): Promise<(Float32Array | Float64Array)[]> {
     for (;;) {
-      await this.#recovering
       const runner = this.#runner
       try {
         return await runner.logits(tokens, options)
@@ -163,10 +159,6 @@ export class LlmEngine {
     const inFlight: Submitted[] = []
     try {
       while (this.#scheduler.hasUnfinished && this.#disposal === undefined) {
-        if (this.#recovering !== undefined) {
-          await this.#recovering
-          continue
-        }
         const chunks = this.#scheduler.schedule()
         if (chunks.length > 0) inFlight.push(this.#runStep(chunks))
         invariant(inFlight.length > 0, 'unfinished sequences can be scheduled')
@@ -233,7 +225,9 @@ export class LlmEngine {
 
   async #replaceRunner(loss: LostInfo): Promise<void> {
     const begin = performance.now()
-    const { runner, losses } = await this.#recovery.replace(this.#runner, loss)
+    const { runner, losses } = await this.#recovery.replace(this.#runner, loss).catch((error: unknown) => {
+      throw this.#disposal === undefined ? error : disposedFault()
+    })
     // At once: no step may be scheduled for one runner and run on the other.
     this.#runner = runner
     const numSequences = this.#scheduler.restart()
@@ -242,8 +236,7 @@ export class LlmEngine {
     queueMicrotask(() => this.options.onRecovered?.(recovered))
   }
 
-  #failAll(cause: unknown): void {
-    const error = this.#disposal === undefined ? cause : disposedFault()
+  #failAll(error: unknown): void {
     for (const [sequence, stream] of this.#streams) {
       this.#scheduler.finish(sequence)
       stream.fail(error)

@@ -17,8 +17,8 @@ import { buildStepInputs } from './step.ts'
 export interface ModelRunnerOptions extends LlmSizes, LoadWeightsOptions {
   /** What the model may take; without it, what the device gives. */
   readonly budget?: MemoryBudget | undefined
-  /** Called once the weights are there and compiling begins. */
-  readonly onCompile?: (() => void) | undefined
+  /** Called once the weights are there, and with each plan that is compiled. */
+  readonly onCompile?: ((done: number, total: number) => void) | undefined
 }
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
@@ -60,9 +60,8 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   ): Promise<ModelRunner<Options>> {
     const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
     const weights = await loadWeights(device, fitted.plans, checkpoint, options)
-    options.onCompile?.()
     try {
-      const loaded = await preparePlans(device, fitted.plans, weights)
+      const loaded = await preparePlans(device, fitted.plans, weights, options.onCompile)
       return new ModelRunner(device, config, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights.values()) buffer.destroy()
@@ -81,10 +80,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   }
 
   /** Logits of every position of `tokens`, over a cache of their own. */
-  logits(
-    tokens: readonly number[],
-    options: LogitsOptions,
-  ): Promise<(Float32Array | Float64Array)[]> {
+  logits(tokens: readonly number[], options: LogitsOptions): Promise<(Float32Array | Float64Array)[]> {
     return runLogits(this.device, this.config, this.fitted.options, this.#weights, tokens, options)
   }
 

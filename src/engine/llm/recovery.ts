@@ -77,6 +77,7 @@ export class Recovery<Options extends ModelRunnerOptions> {
     const losses = [loss]
     for (;;) {
       device.dispose()
+      throwIfCancelled(this.#abort.signal, 'recovery')
       this.#count(device, losses.at(-1)!)
       const opened = await this.#reopen(this.#abort.signal).catch((cause: unknown) => {
         throw reloadFault(device, cause)
@@ -100,7 +101,13 @@ export class Recovery<Options extends ModelRunnerOptions> {
   ): Promise<ModelRunner<Options> | LostInfo> {
     const { signal } = this.#abort
     try {
-      const options = { ...fitted.options, signal, budget: undefined, onProgress: undefined, onCompile: undefined }
+      const options = {
+        ...fitted.options,
+        signal,
+        budget: undefined,
+        onProgress: undefined,
+        onCompile: undefined,
+      }
       const runner = await ModelRunner.load(device, config, checkpoint, options)
       if (runner.fitted.options.numBlocks !== options.numBlocks) throw otherDeviceFault(device)
       throwIfCancelled(signal, 'recovery')

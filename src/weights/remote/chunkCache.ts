@@ -7,15 +7,19 @@ import { RuntimeFault } from '../../core/errors.ts'
 import type { ByteSource, FileStore } from '../../core/files.ts'
 import { ChunkedSource, type ChunkFolder, type ChunkedSourceOptions } from './chunkedSource.ts'
 import {
+  bytesOfChunks,
   chunkFolder,
   readManifest,
+  storedChunks,
   writeManifest,
   type ChunkStorage,
   type FileManifest,
   type Manifest,
+  type ManifestHead,
 } from './chunkStorage.ts'
 import type { RemoteSource, RemoteStore } from './remoteStore.ts'
 import type { Hashing } from './sha256.ts'
+import type { TransferMeter } from './transferMeter.ts'
 
 /** With a storage: few requests and files, and little memory; a chunk is a second at 32 Mbit/s. */
 const storedChunkBytes = 4 * 2 ** 20
@@ -29,9 +33,15 @@ export interface ChunkCacheOptions {
   readonly chunkBytes?: number
   /** Ends every request. */
   readonly signal?: AbortSignal | undefined
-  /** Called once if the storage fails; loading goes on without it. */
+  /** Called once if the storage fails or has no room for a file; loading goes on without it. */
   readonly onNotice?: ((message: string) => void) | undefined
+  readonly meter?: TransferMeter | undefined
+  /** Milliseconds since 1970. Default: the clock of the platform. */
+  readonly now?: () => number
 }
+
+/** When a file was last used is noted this precisely: a manifest is not worth writing more often. */
+const usedAtMs = 60_000
 
 /** Throws as `remote` does, and `file/hash` for a file whose bytes are not what the server says they are. */
 export function cachedStore(remote: RemoteStore, options: ChunkCacheOptions): FileStore {
@@ -39,7 +49,7 @@ export function cachedStore(remote: RemoteStore, options: ChunkCacheOptions): Fi
   return { name: remote.name, open: (path) => cache.open(path) }
 }
 
-type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'chunkBytes' | 'chunks'>
+type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'chunkBytes' | 'chunks' | 'meter'>
 
 class ChunkCache {
   readonly #remote: RemoteStore
@@ -47,6 +57,8 @@ class ChunkCache {
   #isFull = false
   /** Set by the first file that had to be served without the network: the others need not try, too. */
   #isOffline = false
+  /** Bytes that files will yet write. */
+  #reservedBytes = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(remote: RemoteStore, options: ChunkCacheOptions) {
@@ -72,12 +84,12 @@ class ChunkCache {
   }
 
   #readManifest(storage: ChunkStorage, path: string): Promise<Manifest | undefined> {
-    return readManifest(storage, this.#options.hashing, this.#remote.keyOf(path))
+    return readManifest(storage, this.#options.hashing, this.#remote.folder, path)
   }
 
   async #openPassing(path: string): Promise<ByteSource | undefined> {
     const source = await this.#remote.open(path)
-    return source && this.#passing(source)
+    return source && this.#passing(path, source)
   }
 
   async #openOnline(
@@ -87,70 +99,110 @@ class ChunkCache {
     source: RemoteSource | undefined,
   ): Promise<ByteSource | undefined> {
     const { hashing, chunkBytes = storedChunkBytes } = this.#options
-    const key = this.#remote.keyOf(path)
-    if (source !== undefined && source.version === undefined) return this.#passing(source)
+    if (source !== undefined && source.version === undefined) return this.#passing(path, source)
     const isSame =
       known?.kind === 'file' && known.version === source?.version && known.size === source.size
         ? known.sha256 === source.sha256
         : known?.kind === 'absent' && source === undefined
+    const head = this.#headOf(path)
     let manifest: Manifest
-    if (known !== undefined && isSame) manifest = known
-    else if (source?.version === undefined) manifest = { kind: 'absent', key }
+    if (known !== undefined && isSame) manifest = await this.#touched(storage, known)
+    else if (source?.version === undefined) manifest = { kind: 'absent', ...head }
     else {
       const { version, size, sha256 } = source
-      manifest = { kind: 'file', key, version, size, chunkBytes, sha256, isVerified: false }
+      manifest = { kind: 'file', ...head, version, size, chunkBytes, sha256, isVerified: false }
     }
-    if (!isSame) {
-      await this.#tried(async () => {
-        if (known?.kind === 'file') await this.#removeChunks(storage, known)
-        await writeManifest(storage, hashing, manifest)
-      })
-    }
+    if (!isSame && known?.kind === 'file') await this.#tried(() => this.#removeChunks(storage, known))
+    const present = manifest.kind === 'file' ? await this.#present(storage, manifest) : new Set<number>()
+    if (manifest.kind === 'file') await this.#reserve(storage, manifest, present)
+    if (!isSame && !this.#isFull) await this.#tried(() => writeManifest(storage, hashing, manifest))
     if (source === undefined || manifest.kind === 'absent') return undefined
     return this.#chunked(
       storage,
       manifest,
+      present,
       this.#link(source.name, source, async () => source),
     )
   }
 
+  #headOf(path: string): ManifestHead {
+    const { folder, model, revision } = this.#remote
+    const now = this.#options.now?.() ?? Date.now()
+    return { folder, path, model, revision, usedAt: now - (now % usedAtMs) }
+  }
+
+  /** Notes the use. A storage that fails here may still be read. */
+  async #touched<M extends Manifest>(storage: ChunkStorage, manifest: M): Promise<M> {
+    const { usedAt } = this.#headOf(manifest.path)
+    if (usedAt <= manifest.usedAt) return manifest
+    const touched = { ...manifest, usedAt }
+    await writeManifest(storage, this.#options.hashing, touched).catch(() => undefined)
+    return touched
+  }
+
+  async #present(storage: ChunkStorage, manifest: FileManifest): Promise<Set<number>> {
+    return (await this.#tried(() => storedChunks(storage, this.#options.hashing, manifest))) ?? new Set()
+  }
+
+  /** Gives the storage up unless it has room for what is missing of a file, beside other files that were opened. */
+  async #reserve(storage: ChunkStorage, manifest: FileManifest, present: Set<number>): Promise<void> {
+    const missing = manifest.size - bytesOfChunks(manifest, present)
+    if (missing === 0 || this.#isFull) return
+    const free = await storage.freeBytes().catch(() => undefined)
+    const room = (free ?? Infinity) - this.#reservedBytes
+    if (missing <= room) this.#reservedBytes += missing
+    else
+      this.#giveUp(
+        `has no room for ${inMiB(missing)} of ${manifest.path}, ${inMiB(Math.max(0, room))} are left`,
+      )
+  }
+
   /** From the storage alone; the network is asked again only for chunks that are missing. */
   async #openOffline(path: string, storage: ChunkStorage, known: Manifest): Promise<ByteSource | undefined> {
-    if (known.kind === 'absent') return undefined
+    const manifest = await this.#touched(storage, known)
+    if (manifest.kind === 'absent') return undefined
     const reopen = async (): Promise<RemoteSource> => {
       const source = await this.#remote.open(path)
-      if (source?.version === known.version && source.size === known.size) return source
+      if (source?.version === manifest.version && source.size === manifest.size) return source
       await source?.close?.()
       throw new RuntimeFault('file/changed', {
-        where: known.key,
-        expected: `the file of ${known.size} bytes that is in the cache in part`,
+        where: `${this.#remote.name}/${path}`,
+        expected: `the file of ${manifest.size} bytes that is in the cache in part`,
         got: source === undefined ? 'no such file' : 'another one',
         fix: 'Load again from the start.',
       })
     }
-    return this.#chunked(storage, known, this.#link(`${this.#remote.name}/${path}`, undefined, reopen))
+    const present = await this.#present(storage, manifest)
+    const link = this.#link(`${this.#remote.name}/${path}`, undefined, reopen)
+    return this.#chunked(storage, manifest, present, link)
   }
 
-  #passing(source: RemoteSource): ByteSource {
+  #passing(path: string, source: RemoteSource): ByteSource {
+    const meter = this.#options.meter?.file(path, source.size, 0)
     return new ChunkedSource({
       ...this.#link(source.name, source, async () => source),
+      meter,
       size: source.size,
       chunkBytes: this.#options.chunkBytes ?? passingChunkBytes,
       chunks: undefined,
     })
   }
 
-  async #chunked(storage: ChunkStorage, manifest: FileManifest, link: SourceLink): Promise<ByteSource> {
+  #chunked(
+    storage: ChunkStorage,
+    manifest: FileManifest,
+    present: Set<number>,
+    link: SourceLink,
+  ): ByteSource {
     const { hashing } = this.#options
     const folder = chunkFolder(hashing, manifest)
-    const { size, chunkBytes, sha256, isVerified } = manifest
-    const numChunks = Math.ceil(size / chunkBytes)
-    const names = (await this.#tried(() => storage.list(folder))) ?? []
-    const indices = names.filter((text) => /^\d+$/.test(text) && Number(text) < numChunks).map(Number)
+    const { path, size, chunkBytes, sha256, isVerified } = manifest
+    const bytesToVerify = sha256 === undefined || isVerified || this.#isFull ? 0 : size
+    const meter = this.#options.meter?.file(path, size, bytesToVerify)
     const chunks: ChunkFolder = {
       storage,
       folder,
-      present: new Set(indices),
+      present,
       sha256,
       isVerified,
       onVerified: async () => {
@@ -159,10 +211,11 @@ class ChunkCache {
       discard: async () => {
         await this.#tried(() => this.#removeChunks(storage, manifest))
       },
+      onWritten: (bytes) => (this.#reservedBytes = Math.max(0, this.#reservedBytes - bytes)),
       onFull: (cause) => this.#noteFailure(cause),
       isFull: () => this.#isFull,
     }
-    return new ChunkedSource({ ...link, size, chunkBytes, chunks })
+    return new ChunkedSource({ ...link, meter, size, chunkBytes, chunks })
   }
 
   /** What the chunks of a file need of the cache, and the file on the network: open, or opened when it is wanted. */
@@ -210,9 +263,16 @@ class ChunkCache {
   }
 
   #noteFailure(cause: unknown): void {
+    this.#giveUp(`cannot be written (${cause instanceof Error ? cause.message : String(cause)})`)
+  }
+
+  #giveUp(reason: string): void {
     if (this.#isFull) return
     this.#isFull = true
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#options.onNotice?.(`The weight cache cannot be written (${reason}); loading goes on without it.`)
+    this.#options.onNotice?.(`The weight cache ${reason}; loading goes on without it.`)
   }
+}
+
+function inMiB(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }

@@ -3,6 +3,7 @@
 // Nothing that is read back is trusted: whatever is malformed counts as absent.
 import { decodeUtf8, isRecord } from '../../core/files.ts'
 import { isCount } from '../checkpoint.ts'
+import type { RemoteFolder } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'
 
 /**
@@ -20,14 +21,26 @@ export interface ChunkStorage {
   delete(key: string): Promise<void>
   /** Names in a folder; none where there is no such folder. */
   list(folder: string): Promise<string[]>
+  /** Names of all folders, among them such as are not of a cache. */
+  folders(): Promise<string[]>
+  /** Removes a folder and all that is in it. */
+  deleteFolder(folder: string): Promise<void>
+  /** Bytes that can still be written; undefined where that is not known. */
+  freeBytes(): Promise<number | undefined>
 }
 
-/** What a URL stands for. */
+/** A file of a folder on a server. */
+export interface ManifestHead extends RemoteFolder {
+  readonly path: string
+  /** Milliseconds since 1970, to the minute. */
+  readonly usedAt: number
+}
+
+/** What a path stands for. */
 export type Manifest =
-  | { readonly kind: 'absent'; readonly key: string }
-  | {
+  | ({ readonly kind: 'absent' } & ManifestHead)
+  | ({
       readonly kind: 'file'
-      readonly key: string
       /** ETag, date or hash: another one means another content. */
       readonly version: string
       readonly size: number
@@ -35,11 +48,11 @@ export type Manifest =
       readonly sha256: string | undefined
       /** Whether the whole file has been compared with `sha256`. */
       readonly isVerified: boolean
-    }
+    } & ManifestHead)
 
 export type FileManifest = Extract<Manifest, { kind: 'file' }>
 
-const formatVersion = 1
+const formatVersion = 2
 const maxManifestBytes = 2 ** 14
 const digestBytes = 32
 
@@ -50,13 +63,42 @@ export function nameFor(hashing: Hashing, ...parts: (string | number)[]): string
   return hexOf(hash.digest()).slice(0, 32)
 }
 
-export function manifestKey(hashing: Hashing, key: string): string {
-  return `manifests/${nameFor(hashing, key)}`
+export const manifestsFolder = 'manifests'
+export const listsFolder = 'lists'
+
+export function manifestKey(hashing: Hashing, folder: string, path: string): string {
+  return `${manifestsFolder}/${nameFor(hashing, folder, path)}`
+}
+
+/** Where the list of a hub repository's files is. */
+export function listKey(hashing: Hashing, folder: string): string {
+  return `${listsFolder}/${nameFor(hashing, folder)}`
 }
 
 /** The folder of a file's chunks: another one for each version, so that two of them never mix. */
-export function chunkFolder(hashing: Hashing, { key, version, size, chunkBytes }: FileManifest): string {
-  return nameFor(hashing, key, version, size, chunkBytes)
+export function chunkFolder(
+  hashing: Hashing,
+  { folder, path, version, size, chunkBytes }: FileManifest,
+): string {
+  return nameFor(hashing, folder, path, version, size, chunkBytes)
+}
+
+/** Indices of the chunks of a file that are stored, damaged ones among them. */
+export async function storedChunks(
+  storage: ChunkStorage,
+  hashing: Hashing,
+  manifest: FileManifest,
+): Promise<Set<number>> {
+  const numChunks = Math.ceil(manifest.size / manifest.chunkBytes)
+  const names = await storage.list(chunkFolder(hashing, manifest))
+  return new Set(names.filter((text) => /^\d+$/.test(text) && Number(text) < numChunks).map(Number))
+}
+
+/** Bytes of the file that these chunks hold. */
+export function bytesOfChunks({ size, chunkBytes }: FileManifest, chunks: Iterable<number>): number {
+  let bytes = 0
+  for (const index of chunks) bytes += Math.min(chunkBytes, size - index * chunkBytes)
+  return bytes
 }
 
 export async function writeManifest(
@@ -65,18 +107,37 @@ export async function writeManifest(
   manifest: Manifest,
 ): Promise<void> {
   const text = JSON.stringify({ format: formatVersion, ...manifest })
-  await writeSealed(storage, hashing, manifestKey(hashing, manifest.key), new TextEncoder().encode(text))
+  const key = manifestKey(hashing, manifest.folder, manifest.path)
+  await writeSealed(storage, hashing, key, new TextEncoder().encode(text))
 }
 
-/** The manifest for a key; undefined when there is none that makes sense. */
+/** The manifest of a file; undefined when there is none that makes sense. */
 export async function readManifest(
+  storage: ChunkStorage,
+  hashing: Hashing,
+  folder: string,
+  path: string,
+): Promise<Manifest | undefined> {
+  const manifest = await readManifestAt(storage, hashing, manifestKey(hashing, folder, path))
+  return manifest?.folder === folder && manifest.path === path ? manifest : undefined
+}
+
+/** Every manifest that makes sense. */
+export async function readManifests(storage: ChunkStorage, hashing: Hashing): Promise<Manifest[]> {
+  const names = await storage.list(manifestsFolder)
+  const manifests = await Promise.all(
+    names.map((name) => readManifestAt(storage, hashing, `${manifestsFolder}/${name}`)),
+  )
+  return manifests.filter((manifest) => manifest !== undefined)
+}
+
+async function readManifestAt(
   storage: ChunkStorage,
   hashing: Hashing,
   key: string,
 ): Promise<Manifest | undefined> {
-  const bytes = await readSealed(storage, hashing, manifestKey(hashing, key))
-  const manifest = bytes === undefined ? undefined : parseManifest(bytes)
-  return manifest?.key === key ? manifest : undefined
+  const bytes = await readSealed(storage, hashing, key)
+  return bytes && parseManifest(bytes)
 }
 
 export function parseManifest(bytes: Uint8Array): Manifest | undefined {
@@ -88,14 +149,17 @@ export function parseManifest(bytes: Uint8Array): Manifest | undefined {
     return undefined
   }
   if (!isRecord(json) || json['format'] !== formatVersion) return undefined
-  const { kind, key, version, size, chunkBytes, sha256, isVerified } = json
-  if (typeof key !== 'string') return undefined
-  if (kind === 'absent') return { kind, key }
+  const { kind, folder, path, model, revision, usedAt } = json
+  if (typeof folder !== 'string' || typeof path !== 'string' || typeof model !== 'string') return undefined
+  if ((revision !== undefined && typeof revision !== 'string') || !isCount(usedAt)) return undefined
+  const head = { folder, path, model, revision, usedAt }
+  if (kind === 'absent') return { kind, ...head }
+  const { version, size, chunkBytes, sha256, isVerified } = json
   if (kind !== 'file' || typeof version !== 'string' || !isCount(size) || !isCount(chunkBytes)) {
     return undefined
   }
   if (chunkBytes < 1 || chunkBytes > 2 ** 28 || (sha256 !== undefined && !isSha256(sha256))) return undefined
-  return { kind, key, version, size, chunkBytes, sha256, isVerified: isVerified === true }
+  return { kind, ...head, version, size, chunkBytes, sha256, isVerified: isVerified === true }
 }
 
 export function isSha256(value: unknown): value is string {

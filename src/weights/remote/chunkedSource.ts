@@ -4,7 +4,9 @@
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
 import { readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
+import type { RemoteSource } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'
+import type { FileMeter } from './transferMeter.ts'
 
 /** Bytes of chunks in memory: three of the usual size. */
 const memoryBytes = 12 * 2 ** 20
@@ -22,6 +24,8 @@ export interface ChunkFolder {
   readonly onVerified: () => Promise<void>
   /** Removes the file and all its chunks. */
   readonly discard: () => Promise<void>
+  /** Told how many bytes of the file were written. */
+  readonly onWritten: (bytes: number) => void
   /** Told when a write fails; there will be no more. */
   readonly onFull: (cause: unknown) => void
   readonly isFull: () => boolean
@@ -34,11 +38,12 @@ export interface ChunkedSourceOptions {
   readonly hashing: Hashing
   readonly signal: AbortSignal | undefined
   /** The file on the network; asked for when a chunk is missing. */
-  readonly remote: () => Promise<ByteSource>
+  readonly remote: () => Promise<RemoteSource>
   readonly closeRemote: () => Promise<void>
   readonly chunks: ChunkFolder | undefined
   /** Runs one task after the other: at most one chunk is on its way, so at most one is lost when the process dies. */
   readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>
+  readonly meter: FileMeter | undefined
 }
 
 export class ChunkedSource implements ByteSource {
@@ -126,7 +131,10 @@ export class ChunkedSource implements ByteSource {
   async #obtain(index: number): Promise<Uint8Array> {
     throwIfCancelled(this.#closing.signal, this.name)
     if (this.#fault !== undefined) throw this.#fault
-    const bytes = (await this.#stored(index)) ?? (await this.#fetched(index))
+    const { meter } = this.#options
+    const stored = await this.#stored(index)
+    if (stored !== undefined) meter?.addChunk(index, stored.byteLength, true)
+    const bytes = stored ?? (await this.#fetched(index))
     await this.#verify()
     return bytes
   }
@@ -152,15 +160,23 @@ export class ChunkedSource implements ByteSource {
   }
 
   async #fetched(index: number): Promise<Uint8Array> {
-    const { chunkBytes, remote, chunks, hashing } = this.#options
+    const { chunkBytes, remote, chunks, hashing, meter } = this.#options
     const source = await remote()
     const length = this.#lengthOf(index)
-    const bytes = await readExactly(source, index * chunkBytes, length, this.#closing.signal)
+    const metered: ByteSource = {
+      name: source.name,
+      size: source.size,
+      read: (offset, length, signal) =>
+        source.read(offset, length, signal, undefined, (filled) => meter?.addChunk(index, filled, false)),
+    }
+    const bytes = await readExactly(metered, index * chunkBytes, length, this.#closing.signal)
+    meter?.addChunk(index, length, false)
     if (chunks === undefined || chunks.isFull()) return bytes
     const key = this.#keyOf(index, chunks)
     try {
       await writeSealed(chunks.storage, hashing, key, bytes)
       chunks.present.add(index)
+      chunks.onWritten(length)
       this.#isVerified = chunks.sha256 === undefined
     } catch (cause) {
       chunks.onFull(cause)
@@ -179,6 +195,7 @@ export class ChunkedSource implements ByteSource {
       // A chunk that is lost again will be fetched again, and then everything is compared again.
       if (bytes === undefined) return
       hash.update(bytes)
+      this.#options.meter?.addVerified(bytes.byteLength)
     }
     this.#isVerified = true
     const got = hexOf(hash.digest())

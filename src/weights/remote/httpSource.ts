@@ -142,7 +142,13 @@ class HttpSource implements RemoteSource {
     this.#tag = tag
   }
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    _into?: Uint8Array,
+    onFilled?: (bytes: number) => void,
+  ): Promise<Uint8Array> {
     if (this.#isClosed) throw serverFault(this.name, 'an open file', 'a closed one')
     if (length === 0 || offset + length <= this.#head.byteLength)
       return this.#head.subarray(offset, offset + length)
@@ -170,6 +176,7 @@ class HttpSource implements RemoteSource {
           skipped = Math.max(0, skipped - piece.byteLength)
           bytes.set(wanted, filled)
           filled += wanted.byteLength
+          onFilled?.(filled)
           if (filled === length) return
         }
         throw new Retryable(`an end after ${filled} of ${length} bytes`)

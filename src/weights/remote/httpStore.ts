@@ -25,7 +25,9 @@ export function httpStore(baseUrl: string, options: HttpStoreOptions): RemoteSto
   const name = decoded(base.pathname.split('/').at(-2) ?? '') || base.host
   return {
     name,
-    keyOf: (path) => withoutQuery(urlOf(path)),
+    folder: withoutQuery(base.href),
+    model: withoutQuery(base.href).replace(/\/$/, ''),
+    revision: undefined,
     open: async (path, { hasCopy } = {}) =>
       openHttpFile(urlOf(path), `${name}/${path}`, { ...options, hasCopy }),
   }

@@ -3,7 +3,7 @@
 import { RuntimeFault } from '../../core/errors.ts'
 import { decodeUtf8, isRecord, shown } from '../../core/files.ts'
 import { isCount } from '../checkpoint.ts'
-import { isSha256, nameFor, readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
+import { isSha256, listKey, readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import { accessFault, isPassing, knownHttpFile, openHttpFile } from './httpSource.ts'
 import { Retryable, bodyOf, retryAfterMsOf, retrying, type Network } from './network.ts'
 import type { RemoteStore } from './remoteStore.ts'
@@ -58,7 +58,9 @@ export async function openHubRepository(id: string, options: HubOptions): Promis
   const store: RemoteStore = {
     name: id,
     // By the name of the revision, so that a new commit replaces what it changed and keeps the rest.
-    keyOf: (path) => `${endpoint}/${id}@${revision}/${path}`,
+    folder: folderOf(endpoint, id, revision),
+    model: id,
+    revision,
     async open(path, { hasCopy } = {}) {
       const file = files.get(path)
       if (file === undefined) return undefined
@@ -71,6 +73,10 @@ export async function openHubRepository(id: string, options: HubOptions): Promis
     },
   }
   return { id, commit, files, store }
+}
+
+function folderOf(endpoint: string, id: string, revision: string): string {
+  return `${endpoint}/${id}@${revision}`
 }
 
 interface FileList {
@@ -86,7 +92,7 @@ async function listFiles(
   options: HubOptions,
 ): Promise<FileList> {
   const { storage, hashing } = options
-  const key = `lists/${nameFor(hashing, endpoint, id, revision)}`
+  const key = listKey(hashing, folderOf(endpoint, id, revision))
   const known = storage && (await readSealed(storage, hashing, key).catch(() => undefined))
   let bytes: Uint8Array
   try {

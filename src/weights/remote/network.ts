@@ -16,7 +16,8 @@ export interface Network {
 
 /** The platform's `fetch`, clock and chance. */
 export const platformNetwork: Network = {
-  fetch: (url, init) => globalThis.fetch(url, init),
+  // Not into the browser's own cache as well: it would keep gigabytes twice, or answer for a server that has changed.
+  fetch: (url, init) => globalThis.fetch(url, { cache: 'no-store', ...init }),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       const stop = (): void => {

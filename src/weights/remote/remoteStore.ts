@@ -7,6 +7,14 @@ export interface RemoteSource extends ByteSource {
   readonly version: string | undefined
   /** Of the whole file, in lowercase hexadecimal digits, where the server tells it. */
   readonly sha256: string | undefined
+  /** `onFilled` is told, as they come, how many of the bytes are there. */
+  read(
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    into?: Uint8Array,
+    onFilled?: (bytes: number) => void,
+  ): Promise<Uint8Array>
 }
 
 interface RemoteOpenOptions {
@@ -14,9 +22,17 @@ interface RemoteOpenOptions {
   readonly hasCopy?: boolean
 }
 
+/** What a folder on a server is called. */
+export interface RemoteFolder {
+  /** In a cache: the same for the same folder, whoever asks. */
+  readonly folder: string
+  /** As a caller of createEngine writes it: a hub id or an address, without secrets. */
+  readonly model: string
+  /** Of a hub repository. */
+  readonly revision: string | undefined
+}
+
 /** A model folder on a server. */
-export interface RemoteStore extends FileStore {
+export interface RemoteStore extends FileStore, RemoteFolder {
   open(path: string, options?: RemoteOpenOptions): Promise<RemoteSource | undefined>
-  /** What a file is called in a cache: the same for the same file, whoever asks. */
-  keyOf(path: string): string
 }

@@ -2,7 +2,8 @@
 // bad requests and the end of it all.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { CompletionRequest, Engine } from '../../../src/api/types.ts'
+import type { CompletionRequest, Engine, LoadProgress } from '../../../src/api/types.ts'
+import { expectRising, phaseRuns } from '../../helpers/progress.ts'
 import { collect, greedy, openEngine, prompt, slowDevice, textOf } from './models.ts'
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -371,19 +372,11 @@ describe('the engine', () => {
   })
 
   test('reports progress in order and ends with ready', async () => {
-    const phases: string[] = []
-    const fractions: number[] = []
-    await using own = await openEngine({
-      options: {
-        onProgress({ phase, loadedBytes, totalBytes }) {
-          phases.push(phase)
-          fractions.push(loadedBytes / totalBytes)
-        },
-      },
-    })
+    const seen: LoadProgress[] = []
+    const options = { warmUp: true, onProgress: (progress: LoadProgress) => void seen.push(progress) }
+    await using own = await openEngine({ options })
     expect(own.model).toBe('gqa')
-    expect([...new Set(phases)]).toEqual(['weights', 'compile', 'ready'])
-    expect(fractions).toEqual(fractions.toSorted((a, b) => a - b))
-    expect(fractions.at(-1)).toBe(1)
+    expect(phaseRuns(seen)).toEqual(['upload', 'compile', 'warm-up', 'ready'])
+    expectRising(seen)
   })
 })

@@ -2,7 +2,7 @@
 // that every token is one ASCII character.
 
 import { readFileSync } from 'node:fs'
-import { createEngineOn, openModelStore } from '../../../src/api/model.ts'
+import { createEngineOn, openModelStore, type OpenedModel } from '../../../src/api/model.ts'
 import type { Engine, EngineOptions } from '../../../src/api/types.ts'
 import { memoryStore } from '../../../src/core/files.ts'
 import type { Device } from '../../../src/device/device.ts'
@@ -17,6 +17,8 @@ export interface ApiModel {
   readonly eos?: number
   readonly device?: Device
   readonly options?: EngineOptions
+  /** Makes the device after one that was lost. */
+  readonly nextDevice?: (signal: AbortSignal) => Device | Promise<Device>
 }
 
 /** Upper case, since the vocabulary ends before the lower-case letters. */
@@ -36,6 +38,7 @@ export async function openEngine({
   eos = 2,
   device = createReferenceDevice(),
   options = {},
+  nextDevice,
 }: ApiModel = {}): Promise<Engine> {
   const dir = `${fixturesDir}/golden/llama/gqa`
   const store = memoryStore('gqa', {
@@ -47,13 +50,18 @@ export async function openEngine({
       'tokenizer_config.json': JSON.stringify(chatTemplate === '' ? {} : { chat_template: chatTemplate }),
     }),
   })
-  return createEngineOn(device, await openModelStore(store), {
+  const allOptions = {
     dtype: 'f32',
     maxSeqLen: 64,
     maxNumSeqs: 3,
     maxNumBatchedTokens: 32,
     ...options,
+  } as const
+  const reopen = async (signal: AbortSignal): Promise<OpenedModel> => ({
+    device: await nextDevice!(signal),
+    model: await openModelStore(store),
   })
+  return createEngineOn(device, await openModelStore(store), allOptions, nextDevice && reopen)
 }
 
 /** A reference device that counts its steps and takes a moment for each, as a GPU does. */

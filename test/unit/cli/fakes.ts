@@ -2,6 +2,7 @@
 
 import { PassThrough } from 'node:stream'
 import type {
+  CachedModel,
   ChatCompletionChunk,
   CompletionChunk,
   Engine,
@@ -67,6 +68,8 @@ export interface Script {
   isTTY?: boolean
   stdin?: string
   createEngineError?: unknown
+  /** Models in the cache. */
+  cached?: CachedModel[]
   /** What loading an engine tells. */
   notice?: string
 }
@@ -80,6 +83,8 @@ export interface Fake extends CliDeps {
   /** Options of models that were opened without an engine. */
   readonly opened: ModelOptions[]
   readonly closed: string[]
+  /** What was deleted from the cache; undefined is everything. */
+  readonly deleted: (string | undefined)[]
   readonly exits: number[]
   interrupt(): void
 }
@@ -92,6 +97,7 @@ export function fakeDeps(script: Script = {}): Fake {
   const engines: CreateEngineOptions[] = []
   const opened: ModelOptions[] = []
   const closed: string[] = []
+  const deleted: (string | undefined)[] = []
   const exits: number[] = []
   const listeners = new Set<() => void>()
   const answers = [...(script.answers ?? [])]
@@ -189,12 +195,13 @@ export function fakeDeps(script: Script = {}): Fake {
     engines,
     opened,
     closed,
+    deleted,
     exits,
     createEngine: async (options) => {
       engines.push(options)
       if (script.createEngineError !== undefined) throw script.createEngineError
       if (script.notice !== undefined) options.onNotice?.(script.notice)
-      options.onProgress?.({ phase: 'weights', loadedBytes: 1, totalBytes: 2 })
+      options.onProgress?.({ phase: 'upload', loadedBytes: 1, totalBytes: 2 })
       return engine
     },
     async openModel(name, options) {
@@ -208,6 +215,13 @@ export function fakeDeps(script: Script = {}): Fake {
         close: async () => void closed.push('model'),
       }
     },
+    modelCache: async () => ({
+      list: async () => script.cached ?? [],
+      async delete(model) {
+        deleted.push(model)
+        return 3 * 2 ** 20
+      },
+    }),
     probeAdapter: async () => undefined,
     openBenchDevice: async () => {
       throw new Error('no device to measure')

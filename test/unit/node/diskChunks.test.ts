@@ -1,6 +1,6 @@
 // The weight cache's folder: whole files or none, whoever else writes there, and where it is.
 
-import { mkdtemp, mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, mkdir, readdir, rm, statfs, utimes, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -84,6 +84,12 @@ test('hides half-written files, and removes those that were left long ago', asyn
   expect(await chunks.list('f')).toEqual([])
   await chunks.write('f/1', bytes(1))
   expect((await readdir(join(root, 'f'))).sort()).toEqual(['0.young.tmp', '1'])
+})
+
+test('tells the free bytes of its disk, before there is a folder, too', async () => {
+  const free = await diskChunks(join(root, 'new/folder')).freeBytes()
+  const { bavail, bsize } = await statfs(root)
+  expect(Math.abs(free! - bavail * bsize)).toBeLessThan(2 ** 30)
 })
 
 test('a write that fails leaves nothing behind', async () => {

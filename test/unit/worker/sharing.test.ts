@@ -103,7 +103,7 @@ test('a load goes on for those who still wait, and all hear of its progress', as
   abort.abort()
   await expect(aborted).rejects.toMatchObject({ code: 'engine/cancelled' })
   await tick()
-  const progress = { phase: 'weights', loadedBytes: 1, totalBytes: 2 } as const
+  const progress = { phase: 'upload', loadedBytes: 1, totalBytes: 2 } as const
   loads[0]!.options.onProgress?.(progress)
   loads[0]!.finish()
   expect((await waiting).model).toBe('null')

@@ -5,10 +5,13 @@ import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, type FileStore } from '../../../../src/core/files.ts'
 import { cachedStore, type ChunkCacheOptions } from '../../../../src/weights/remote/chunkCache.ts'
-import { writeSealed } from '../../../../src/weights/remote/chunkStorage.ts'
+import { writeSealed, type ChunkStorage } from '../../../../src/weights/remote/chunkStorage.ts'
 import { httpStore } from '../../../../src/weights/remote/httpStore.ts'
 import type { RemoteStore } from '../../../../src/weights/remote/remoteStore.ts'
 import { portableHashing } from '../../../../src/weights/remote/sha256.ts'
+import { TransferMeter } from '../../../../src/weights/remote/transferMeter.ts'
+import type { LoadProgress } from '../../../../src/api/types.ts'
+import { expectRising, phaseRuns } from '../../../helpers/progress.ts'
 import { MemoryChunks } from './memoryChunks.ts'
 import { TestServer, expectBytes, hastyNetwork, patternOf } from './testServer.ts'
 
@@ -297,9 +300,99 @@ describe('a storage that fails', () => {
     const broken = async (): Promise<never> => {
       throw new Error('EACCES')
     }
-    const store = openStore({ storage: { read: broken, write: broken, delete: broken, list: broken } })
+    const names = ['read', 'write', 'delete', 'list', 'folders', 'deleteFolder', 'freeBytes'] as const
+    const storage = Object.fromEntries(names.map((name) => [name, broken])) as unknown as ChunkStorage
+    const store = openStore({ storage })
     expectBytes(await readAll(store), large)
     expect(notices).toHaveLength(1)
+  })
+})
+
+describe('a storage that says what it can still hold', () => {
+  test('is not filled with a file that it cannot hold', async () => {
+    storage.free = large.length - 1
+    expectBytes(await readAll(openStore()), large)
+    expect([...storage.entries.keys()]).toEqual([])
+    expect(notices).toEqual([
+      expect.stringMatching(/has no room for 0\.9 MiB of large\.bin, 0\.9 MiB are left/),
+    ])
+  })
+
+  test('holds a file that just fits, and the missing part of one', async () => {
+    storage.free = large.length
+    await readAll(openStore())
+    storage.free = chunkBytes
+    storage.entries.delete(storage.chunkKeys[3]!)
+    await readAll(openStore())
+    expect(storage.chunkKeys).toHaveLength(numChunks)
+    expect(notices).toEqual([])
+  })
+
+  test('counts what other open files will write', async () => {
+    storage.free = large.length + chunkBytes
+    server.put('m/other.bin', large)
+    const store = openStore()
+    const first = (await store.open('large.bin'))!
+    await readExactly(first, 0, 10)
+    storage.free -= chunkBytes
+    await store.open('other.bin')
+    expect(notices).toEqual([expect.stringMatching(/of other\.bin, 0\.1 MiB are left/)])
+  })
+
+  test('that cannot say is written to', async () => {
+    storage.freeBytes = () => Promise.reject(new Error('no figures'))
+    await readAll(openStore())
+    expect(storage.chunkKeys).toHaveLength(numChunks)
+  })
+})
+
+describe('the meter', () => {
+  const sha256 = createHash('sha256').update(large).digest('hex')
+  let seen: LoadProgress[]
+  const meter = (): TransferMeter => new TransferMeter((progress) => seen.push(progress))
+  beforeEach(() => {
+    seen = []
+    server.put('m/model.gguf', large)
+  })
+
+  test('counts every byte once, then the comparison with the hash', async () => {
+    const store = openStore({ meter: meter() }, sha256)
+    const source = (await store.open('model.gguf'))!
+    for (const at of [900_000, 0, 400_000]) await readExactly(source, at, 50_000)
+    await readExactly(source, 0, large.length)
+    await source.close?.()
+    expectRising(seen)
+    expect(phaseRuns(seen)).toEqual(['download', 'verify'])
+    const all = { loadedBytes: large.length, totalBytes: large.length }
+    expect(seen.findLast(({ phase }) => phase === 'download')).toEqual({
+      phase: 'download',
+      ...all,
+      cachedBytes: 0,
+    })
+    expect(seen.at(-1)).toEqual({ phase: 'verify', ...all })
+    // Bytes are told of as they come, not chunk by chunk.
+    expect(seen.some((each) => 'loadedBytes' in each && each.loadedBytes % 50_000 !== 0)).toBe(true)
+  })
+
+  test('tells what the cache had', async () => {
+    await readAll(openStore(), 'model.gguf')
+    storage.entries.delete(storage.chunkKeys[3]!)
+    await readAll(openStore({ meter: meter() }), 'model.gguf')
+    expect(seen.at(-1)).toMatchObject({ loadedBytes: large.length, cachedBytes: large.length - chunkBytes })
+  })
+
+  test('counts a chunk once that comes twice, for want of a storage', async () => {
+    const bytes = new Uint8Array(5 * 2 ** 22)
+    server.put('m/model.gguf', bytes)
+    const source = (await openStore({ meter: meter(), storage: undefined, chunkBytes: 2 ** 22 }).open(
+      'model.gguf',
+    ))!
+    const served = await bytesServed(async () => {
+      for (const at of [0, 2, 4, 1, 3, 0]) await readExactly(source, at * 2 ** 22, 10)
+    })
+    expect(served).toBeGreaterThan(bytes.length)
+    expectRising(seen)
+    expect(seen.at(-1)).toMatchObject({ loadedBytes: bytes.length })
   })
 })
 

@@ -313,6 +313,6 @@ describe('an address', () => {
     server.put('m/small.txt?key=1', 'keyed')
     const keyed = httpStore(`${server.url}/m?key=1`, { network: hastyNetwork() })
     expect(await readText(keyed, 'small.txt', 100)).toBe('keyed')
-    expect(keyed.keyOf('small.txt')).toBe(`${server.url}/m/small.txt`)
+    expect(keyed).toMatchObject({ folder: `${server.url}/m/`, model: `${server.url}/m` })
   })
 })

@@ -6,6 +6,8 @@ export class MemoryChunks implements ChunkStorage {
   readonly entries: Map<string, Uint8Array> = new Map<string, Uint8Array>()
   /** Bytes after which writes fail. */
   capacity: number = Infinity
+  /** What it says that it can still hold. */
+  free: number | undefined
   /** Awaited before a chunk is written. */
   onWrite: () => Promise<void> = async () => {}
 
@@ -30,6 +32,18 @@ export class MemoryChunks implements ChunkStorage {
     return [...this.entries.keys()]
       .filter((key) => key.startsWith(prefix))
       .map((key) => key.slice(prefix.length))
+  }
+
+  async folders(): Promise<string[]> {
+    return [...new Set([...this.entries.keys()].map((key) => key.split('/')[0]!))]
+  }
+
+  async deleteFolder(folder: string): Promise<void> {
+    for (const name of await this.list(folder)) this.entries.delete(`${folder}/${name}`)
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    return this.free
   }
 
   /** Keys of chunks, in order of writing. */

@@ -29,6 +29,8 @@ export class TestServer {
   /** Body bytes that were sent. */
   bytesServed = 0
   supportsRange = true
+  /** Whether pages of other origins may read what it serves. */
+  isOpenToPages = false
   url = ''
   hook: Hook = () => false
   /** Bytes after which the next bodies are cut off, one number a body. */
@@ -52,6 +54,13 @@ export class TestServer {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
+  /** Serves again, at the same address, after `stop`. */
+  async resume(): Promise<void> {
+    await new Promise<void>((resolve) =>
+      this.#server.listen(Number(new URL(this.url).port), '127.0.0.1', resolve),
+    )
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
@@ -59,6 +68,10 @@ export class TestServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? ''
     const { range, authorization } = request.headers
+    if (this.isOpenToPages) {
+      response.setHeader('access-control-allow-origin', '*')
+      response.setHeader('access-control-expose-headers', 'etag, content-range')
+    }
     this.requests.push({ path, range, authorization })
     if (await this.hook(request, response, this.requests.length - 1)) return
     const file = this.files.get(path)

@@ -1,0 +1,60 @@
+// `tabhopper cache list` and `cache delete`: what is kept of models from hubs and servers, and how it goes.
+
+import { Command } from 'commander'
+import type { CommandContext, Runner } from './deps.ts'
+import { usageFault } from './faults.ts'
+import { jsonOption } from './options.ts'
+import { formatBytes, table, writeJson, writeLine } from './terminal.ts'
+
+interface CacheFlags {
+  readonly json?: boolean
+}
+
+export function addCache(program: Command, run: Runner): void {
+  const cache = program.command('cache').description('show or delete models that were fetched and kept')
+  cache
+    .command('list')
+    .description('list the models in the cache, what was used last first')
+    .addOption(jsonOption())
+    .action(run(list))
+  const remove = cache
+    .command('delete')
+    .description('delete a model, one of its files (<model>/<file>), or with --all everything')
+    .argument('[model]', 'a hub id or address, as `cache list` shows it')
+    .option('--all', 'delete every model')
+  remove.action(async (model: string | undefined, flags: { readonly all?: boolean }) =>
+    run<typeof flags>((options, context) => deleteModel(model, options.all === true, context))(flags),
+  )
+}
+
+async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext): Promise<void> {
+  const models = await (await modelCache()).list()
+  if (json === true) return writeJson(stdout, models)
+  if (models.length === 0) return writeLine(stdout, 'The cache is empty.')
+  const rows = models.map(({ model, revision, cachedBytes, isComplete, lastUsed, files }) => [
+    revision === undefined || revision === 'main' ? model : `${model}@${revision}`,
+    formatBytes(cachedBytes),
+    isComplete ? 'whole' : 'in part',
+    files.some(({ isVerified }) => isVerified) ? 'verified' : '',
+    lastUsed.toISOString().slice(0, 16).replace('T', ' '),
+  ])
+  await writeLine(stdout, table([['model', 'size', '', '', 'last used (UTC)'], ...rows], [1]).join('\n'))
+}
+
+async function deleteModel(
+  model: string | undefined,
+  isAll: boolean,
+  { modelCache, stdout }: CommandContext,
+): Promise<void> {
+  if ((model === undefined) !== isAll) {
+    throw usageFault(
+      'cache delete',
+      'a model, or --all',
+      model === undefined ? 'neither' : 'both',
+      'Give one.',
+    )
+  }
+  const cache = await modelCache()
+  const freed = await cache.delete(model)
+  await writeLine(stdout, `Freed ${formatBytes(freed)}.`)
+}

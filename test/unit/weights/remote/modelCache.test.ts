@@ -1,0 +1,147 @@
+// What the cache tells of its models, and what deleting takes away: in memory, and on a disk.
+
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readExactly } from '../../../../src/core/files.ts'
+import { diskChunks } from '../../../../src/node/diskChunks.ts'
+import { cachedStore } from '../../../../src/weights/remote/chunkCache.ts'
+import { writeSealed, type ChunkStorage } from '../../../../src/weights/remote/chunkStorage.ts'
+import { modelCache } from '../../../../src/weights/remote/modelCache.ts'
+import { openHubRepository } from '../../../../src/weights/remote/hub.ts'
+import { httpStore } from '../../../../src/weights/remote/httpStore.ts'
+import type { RemoteStore } from '../../../../src/weights/remote/remoteStore.ts'
+import { portableHashing as hashing } from '../../../../src/weights/remote/sha256.ts'
+import { TestServer, hastyNetwork, patternOf } from './testServer.ts'
+
+const commit = 'a'.repeat(40)
+const minute = 60_000
+let server: TestServer
+let root: string
+let storage: ChunkStorage
+
+beforeEach(async () => {
+  server = await TestServer.start({
+    'm/large.bin': patternOf(2500),
+    'm/small.txt': 'small',
+    [`owner/hub/resolve/${commit}/a.gguf`]: patternOf(1500),
+    'api/models/owner/hub/revision/main?blobs=true': JSON.stringify({
+      sha: commit,
+      siblings: [{ rfilename: 'a.gguf', size: 1500, blobId: 'b' }],
+    }),
+  })
+  root = await mkdtemp(join(tmpdir(), 'tabhopper-cache-'))
+  storage = diskChunks(root)
+})
+afterEach(async () => {
+  await server.stop()
+  await rm(root, { recursive: true })
+})
+
+const cache = (): ReturnType<typeof modelCache> => modelCache(async () => storage, hashing)
+
+async function read(remote: RemoteStore, path: string, length: number, now: number): Promise<void> {
+  const store = cachedStore(remote, { storage, hashing, chunkBytes: 1000, now: () => now })
+  const source = await store.open(path)
+  if (source !== undefined) await readExactly(source, 0, length)
+  await source?.close?.()
+}
+
+/** Half of a folder at an address, then all of a hub repository. */
+async function fill(): Promise<void> {
+  const network = hastyNetwork()
+  const folder = httpStore(`${server.url}/m?key=secret`, { network })
+  server.put('m/large.bin?key=secret', patternOf(2500))
+  await read(folder, 'large.bin', 1000, 5 * minute + 7)
+  await read(folder, 'absent', 0, 0)
+  const hub = await openHubRepository('owner/hub', { network, hashing, storage, endpoint: server.url })
+  await read(hub.store, 'a.gguf', 1500, 9 * minute)
+}
+
+test('models are listed with their files, what was used last first', async () => {
+  await fill()
+  const large = { path: 'large.bin', totalBytes: 2500, cachedBytes: 1000, isVerified: false }
+  const gguf = { path: 'a.gguf', totalBytes: 1500, cachedBytes: 1500, isVerified: false }
+  const head = { revision: undefined, cachedBytes: 1000, isComplete: false }
+  expect(await cache().list()).toEqual([
+    {
+      model: 'owner/hub',
+      revision: 'main',
+      cachedBytes: 1500,
+      isComplete: true,
+      lastUsed: new Date(9 * minute),
+      files: [gguf],
+    },
+    { model: `${server.url}/m`, ...head, lastUsed: new Date(5 * minute), files: [large] },
+  ])
+})
+
+test('a use is noted, also one without the network', async () => {
+  await fill()
+  const network = hastyNetwork()
+  const { url } = server
+  const usedAt = async (): Promise<number> =>
+    (await cache().list()).find(({ model }) => model === `${url}/m`)!.lastUsed.getTime()
+  await read(httpStore(`${url}/m?key=other`, { network }), 'large.bin', 1, 20 * minute)
+  await server.stop()
+  await read(httpStore(`${url}/m`, { network }), 'large.bin', 1, 30 * minute)
+  expect(await usedAt()).toBe(30 * minute)
+  await server.resume()
+})
+
+test.each<[name: string, freed: number, left: string[]]>([
+  ['owner/hub', 1500, ['m']],
+  ['owner/hub@main', 1500, ['m']],
+  ['URL/owner/hub', 1500, ['m']],
+  ['owner/hub/a.gguf', 1500, ['m']],
+  ['URL/m', 1000, ['hub']],
+  ['URL/m/?key=changed', 1000, ['hub']],
+  ['URL/m/large.bin', 1000, ['hub']],
+  ['owner/hub@dev', 0, ['hub', 'm']],
+  ['owner', 0, ['hub', 'm']],
+])('delete %s', async (name, freed, left) => {
+  await fill()
+  expect(await cache().delete(name.replace('URL', server.url))).toBe(freed)
+  const names = (await cache().list()).filter(({ cachedBytes }) => cachedBytes > 0)
+  expect(names.map(({ model }) => model.split('/').at(-1)).sort()).toEqual(left)
+})
+
+test('deleting a model leaves nothing of it on the disk', async () => {
+  await fill()
+  await cache().delete(`${server.url}/m`)
+  await cache().delete('owner/hub')
+  expect(await readdir(root)).toEqual([])
+})
+
+test('deleting all spares what is not of the cache, and takes what no manifest tells of', async () => {
+  await fill()
+  await mkdir(join(root, 'photos'))
+  await writeFile(join(root, 'photos', 'cat'), '')
+  await mkdir(join(root, 'f'.repeat(32)))
+  await writeFile(join(root, 'f'.repeat(32), '0.x.tmp'), '')
+  expect(await cache().delete()).toBe(2500)
+  expect(await readdir(root)).toEqual(['photos'])
+})
+
+test('damaged manifests are not listed', async () => {
+  await fill()
+  const [name] = await storage.list('manifests')
+  await storage.write(`manifests/${name}`, [new Uint8Array(100)])
+  await writeSealed(storage, hashing, 'manifests/other', new TextEncoder().encode('{"format":2}'))
+  expect((await cache().list()).length).toBeLessThan(3)
+  expect(await cache().delete()).toBeGreaterThan(0)
+})
+
+test('a place that cannot be read is a fault', async () => {
+  await writeFile(join(root, 'file'), '')
+  storage = diskChunks(join(root, 'file'))
+  expect(await cache().list()).toEqual([])
+  storage = { ...storage, list: async () => Promise.reject(new Error('EACCES')) }
+  await expect(cache().list()).rejects.toMatchObject({ code: 'file/io', where: 'cache.list' })
+})
+
+test('no place is an empty cache', async () => {
+  const none = modelCache(async () => undefined, hashing)
+  expect([await none.list(), await none.delete()]).toEqual([[], 0])
+})
