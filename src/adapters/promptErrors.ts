@@ -1,0 +1,40 @@
+// What goes wrong, under the names that the Prompt API gives it.
+
+import type { FaultCode } from '../core/errors.ts'
+
+/** Whether an error is the fault of that code; also one of another copy of the library. */
+export function isFault(error: unknown, code: FaultCode): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+/** A DOMException with the error as its `cause`. */
+export function toDomException(error: unknown, name: 'OperationError' | 'UnknownError'): DOMException {
+  const message = error instanceof Error ? error.message : String(error)
+  const known = isFault(error, 'engine/disposed') ? 'InvalidStateError' : name
+  return Object.assign(new DOMException(message, known), { cause: error })
+}
+
+/** For what the context cannot hold. `quota` is the context window, as in browsers that have a class for it. */
+export function quotaExceeded(quota: number, cause: unknown): DOMException {
+  const message = `The prompt does not fit into the context of ${quota} tokens.`
+  const Own = (globalThis as { QuotaExceededError?: new (message: string, options: object) => DOMException })
+    .QuotaExceededError
+  if (Own !== undefined) return Object.assign(new Own(message, { quota }), { cause })
+  return Object.assign(new DOMException(message, 'QuotaExceededError'), { quota, requested: null, cause })
+}
+
+export function notSupported(what: string): DOMException {
+  return new DOMException(`${what}: not supported.`, 'NotSupportedError')
+}
+
+/** The promise's outcome, or the signal's reason as soon as it fires. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    const end = (): void => signal.removeEventListener('abort', onAbort)
+    promise.then(resolve, reject).finally(end)
+  })
+}
