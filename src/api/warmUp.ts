@@ -15,7 +15,7 @@ export async function warmUp(
     // The shortest prompt that the smaller classes do not take.
     const numTokens = Math.min((sizes[index - 1] ?? 0) + 1, llm.options.maxSeqLen)
     const request = {
-      promptTokens: new Array<number>(numTokens).fill(0),
+      promptTokens: Array.from({ length: numTokens }, () => 0),
       maxNewTokens: 1,
       stopTokenIds: new Set<number>(),
       sampling: { temperature: 0, seed: [0, 0] },

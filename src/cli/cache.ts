@@ -1,6 +1,6 @@
 // `tabhopper cache list` and `cache delete`: what is kept of models from hubs and servers, and how it goes.
 
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
 import { jsonOption } from './options.ts'

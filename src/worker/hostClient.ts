@@ -8,6 +8,7 @@ import type { EnginePool, Lease } from './enginePool.ts'
 import type {
   CancelMessage,
   EngineInfo,
+  EngineMessage,
   HostApi,
   HostMessage,
   HostRequest,
@@ -116,6 +117,7 @@ export class HostClient {
     push: (event: LoadEvent) => void,
   ): Promise<EngineInfo> {
     if (this.#loading !== undefined) throw stateFault('one model for a client', 'another')
+    const port = this.#port
     this.#loading = this.#pool.acquire(
       sharingKey(model, options),
       async ({ signal, onEvent }) => {
@@ -132,9 +134,9 @@ export class HostClient {
       },
       {
         signal,
-        onEvent: (event) => {
-          if (event.type === 'event') this.#port.postMessage(event)
-          else push(event)
+        onEvent: (message) => {
+          if (message.type !== 'event') return push(message)
+          port.postMessage({ type: 'event', event: message.event } satisfies EngineMessage)
         },
       },
     )

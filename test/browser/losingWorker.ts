@@ -1,19 +1,26 @@
 // The library's worker in a browser whose first GPUDevice is destroyed after some submits.
 
-import '../../src/worker.ts'
+export * from '../../src/worker.ts'
 
-let numSubmits = 0
-let first: GPUDevice | undefined
-
-const { requestDevice } = GPUAdapter.prototype
-GPUAdapter.prototype.requestDevice = async function (...args) {
-  const device = await requestDevice.apply(this, args)
-  first ??= device
-  return device
+let numDevices = 0
+const { gpu } = navigator
+const requestAdapter = gpu.requestAdapter.bind(gpu)
+gpu.requestAdapter = async (options) => {
+  const adapter = await requestAdapter(options)
+  const requestDevice = adapter!.requestDevice.bind(adapter)
+  adapter!.requestDevice = async (descriptor) => {
+    const device = await requestDevice(descriptor)
+    if (numDevices++ === 0) loseAfter(device, 14)
+    return device
+  }
+  return adapter
 }
 
-const { submit } = GPUQueue.prototype
-GPUQueue.prototype.submit = function (...args) {
-  submit.apply(this, args)
-  if (this === first?.queue && ++numSubmits === 14) first.destroy()
+function loseAfter(device: GPUDevice, numSubmits: number): void {
+  const { queue } = device
+  const submit = queue.submit.bind(queue)
+  queue.submit = (buffers) => {
+    submit(buffers)
+    if (--numSubmits === 0) device.destroy()
+  }
 }

@@ -47,10 +47,10 @@ export function losableDevice(
   return {
     ...inner,
     lost,
-    alloc: guard('alloc', inner.alloc),
-    upload: guard('upload', inner.upload),
-    prepare: guard('prepare', inner.prepare),
-    run: guard('run', inner.run),
+    alloc: guard('alloc', (...args: Parameters<Device['alloc']>) => inner.alloc(...args)),
+    upload: guard('upload', (...args: Parameters<Device['upload']>) => inner.upload(...args)),
+    prepare: guard('prepare', (...args: Parameters<Device['prepare']>) => inner.prepare(...args)),
+    run: guard('run', (...args: Parameters<Device['run']>) => inner.run(...args)),
     lose,
     get isDisposed() {
       return isDisposed

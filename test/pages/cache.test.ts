@@ -54,10 +54,16 @@ afterEach(async () => {
 
 const openTab = async (): Promise<Page> => (await openPage(context, site.url)).page
 
+/** With one kind of step alone: compiling the others takes longest, and is no matter of the cache. */
 const loadIn = (page: Page, options: object = {}): Promise<Loaded> =>
-  page.evaluate((options) => loadModel(options), { model: `${server.url}/m`, ...options })
+  page.evaluate((options) => loadModel(options), {
+    model: `${server.url}/m`,
+    maxNumSeqs: 1,
+    maxNumBatchedTokens: 1,
+    ...options,
+  })
 
-/** Loads in a new tab until all weights are on the device: compiling takes longest, and is no matter of the cache. */
+/** Loads in a new tab until all weights are on the device. */
 async function loadInTab(options?: object): Promise<Loaded> {
   const page = await openTab()
   const loaded = await loadIn(page, { until: 'compile', ...options })

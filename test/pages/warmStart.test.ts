@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { BrowserContext } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { TestServer } from '../unit/weights/remote/testServer.ts'
-import './cachePage.ts'
+import type { Loaded } from './cachePage.ts'
 import { buildLibrary, openPage, openSite, projectRoot, type Site } from './site.ts'
 
 const model = join(projectRoot, 'public/models/tiny-llama')
@@ -43,10 +43,10 @@ interface WarmStart {
 async function measure(context: BrowserContext): Promise<WarmStart> {
   const { page } = await openPage(context, site.url)
   const run = await page.evaluate(async (model) => {
-    const { marks, progress } = await loadModel({ model, dtype: 'f16' })
+    const { marks, progress }: Loaded = await loadModel({ model, dtype: 'f16' })
     const { firstAt } = await greedyTokens('Once upon a time', 1)
-    const { adapter } = loadedEngine
-    return { marks, progress, firstAt, libraryAt: globalThis.scriptAt, adapter: adapter.description }
+    const { vendor, architecture } = loadedEngine.adapter
+    return { marks, progress, firstAt, libraryAt: globalThis.scriptAt, adapter: `${vendor} ${architecture}` }
   }, `${server.url}/tiny-llama`)
   await page.close()
   const { marks, progress, firstAt, libraryAt, adapter } = run

@@ -97,9 +97,10 @@ export class Recovery<Options extends ModelRunnerOptions> {
   /** A runner, or the loss of the new device; on failure that is disposed. */
   async #load(
     { config, fitted }: ModelRunner<Options>,
-    { device, checkpoint, close }: ReopenedModel,
+    opened: ReopenedModel,
   ): Promise<ModelRunner<Options> | LostInfo> {
     const { signal } = this.#abort
+    const { device, checkpoint } = opened
     try {
       const options = {
         ...fitted.options,
@@ -118,7 +119,7 @@ export class Recovery<Options extends ModelRunnerOptions> {
       if (loss === undefined) throw reloadFault(device, error)
       return loss
     } finally {
-      await close()
+      await opened.close()
     }
   }
 

@@ -378,5 +378,8 @@ describe('the engine', () => {
     expect(own.model).toBe('gqa')
     expect(phaseRuns(seen)).toEqual(['upload', 'compile', 'warm-up', 'ready'])
     expectRising(seen)
+    const lastOf = (phase: LoadProgress['phase']) => seen.findLast((progress) => progress.phase === phase)
+    expect(lastOf('compile')).toEqual({ phase: 'compile', done: 3, total: 3 })
+    expect(lastOf('warm-up')).toEqual({ phase: 'warm-up', done: 3, total: 3 })
   })
 })
