@@ -39,7 +39,10 @@ async function main() {
       help: { type: 'boolean', default: false },
     },
   })
-  if (values.help) return process.stdout.write(HELP)
+  if (values.help) {
+    process.stdout.write(HELP)
+    return
+  }
   const [count, first, seed] = ['count', 'first', 'seed'].map((name) => wholeNumber(values, name, 0))
   const side = wholeNumber(values, 'side', 8)
   const load = async (file) =>

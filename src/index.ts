@@ -9,7 +9,7 @@ import { createWorkerEngine } from './worker/client.ts'
 
 export type * from './api/types.ts'
 export type { WorkerChoice } from './browser/startWorker.ts'
-export { RuntimeFault, type FaultCode } from './core/errors.ts'
+export { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
 export { memoryStore, type ByteSource, type FileStore } from './core/files.ts'
 
 export interface WebEngineOptions extends EngineOptions, ModelOptions {

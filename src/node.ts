@@ -14,7 +14,7 @@ import {
 } from './api/model.ts'
 import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
-import { RuntimeFault, type FaultCode } from './core/errors.ts'
+import { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
 import { openDawnDevice } from './device/dawn/dawn.ts'
 import type { Device } from './device/device.ts'
 import { createReferenceDevice } from './device/reference/reference.ts'
@@ -27,7 +27,7 @@ import { parseHubModelId } from './weights/remote/hubModel.ts'
 
 export type * from './api/types.ts'
 export type { LoadedModel } from './api/model.ts'
-export { RuntimeFault, type FaultCode }
+export { RuntimeFault, type FaultCode, type FaultDetail }
 
 export interface NodeModelOptions extends ModelOptions {
   /** Folder of the cache. Default: $TABHOPPER_CACHE, else $XDG_CACHE_HOME/tabhopper, else ~/.cache/tabhopper. */

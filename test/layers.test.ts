@@ -255,7 +255,7 @@ describe('src', () => {
     const targets = Object.entries(table).flatMap(([path, specifiers]) =>
       specifiers.flatMap((specifier) => resolveImport(path, specifier) ?? []),
     )
-    const known = new Set([...sources, ...shaders, 'package.json'])
+    const known = new Set([...sources, ...shaders, ...listFiles('src', /\.json$/), 'package.json'])
     expect(targets.filter((target) => !known.has(target))).toEqual([])
   })
 

@@ -12,6 +12,7 @@ import type {
 import type { ChatCompletionRequest, Engine, FinishReason, Timings, Usage } from '../api/types.ts'
 import { toChatMessages } from './aiSdkPrompt.ts'
 
+/** What the SDK is told of a model. */
 export interface TabhopperModelOptions {
   /** How the model is called in the SDK's results. Default: the engine's name of it. */
   modelId?: string

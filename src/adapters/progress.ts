@@ -9,6 +9,7 @@ export interface InitProgressReport {
   progress: number
   /** Seconds since loading began. */
   timeElapsed: number
+  /** For people. */
   text: string
 }
 
@@ -26,6 +27,7 @@ export type ProgressInfo =
     }
   | { status: 'ready'; task: string; model: string }
 
+/** What the events say that a load does not know. */
 export interface TransformersProgressOptions {
   /** The model's id, which events carry as `name` and `model`. */
   name: string

@@ -30,6 +30,7 @@ const temperatures = {
   'most-creative': 1.3,
 }
 
+/** Temperatures by name: 0, 0.4, 0.7, 1 and 1.3. */
 export type SamplingMode = keyof typeof temperatures
 
 export interface CreateOptions extends Expectations {
@@ -47,7 +48,9 @@ export interface CreateOptions extends Expectations {
   signal?: AbortSignal
 }
 
+/** The class side of a `LanguageModel`. */
 export interface LanguageModelStatic {
+  /** Whether a session could be had, and whether its model is there. Never rejects. */
   availability(options?: Expectations): Promise<Availability>
   /**
    * A session. Rejects with NotSupportedError for tools and what is not text, TypeError, SyntaxError and RangeError for

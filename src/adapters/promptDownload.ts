@@ -3,6 +3,7 @@
 import type { Engine, LoadProgress } from '../api/types.ts'
 import { toDomException } from './promptErrors.ts'
 
+/** `downloadable` and `downloading` mean that `create()` has to wait for the model. */
 export type Availability = 'unavailable' | 'downloadable' | 'downloading' | 'available'
 
 /** An engine, or how to load one: called at the first `create()`, and again after it has failed. */
@@ -55,13 +56,17 @@ export function shareEngine(source: EngineSource): SharedEngine {
 
 /** Fires `downloadprogress` with `loaded` from 0 to 1: both are always seen, and it never falls. */
 export class CreateMonitor extends EventTarget {
+  /** As a listener that was added. */
   ondownloadprogress: ((event: DownloadProgressEvent) => void) | null = null
 }
 
 /** A ProgressEvent, also where there are none, or none with fractions. */
 export class DownloadProgressEvent extends Event {
+  /** The end is known. */
   readonly lengthComputable = true
+  /** The whole of the model. */
   readonly total = 1
+  /** 0 to 1. */
   readonly loaded: number
 
   constructor(loaded: number) {

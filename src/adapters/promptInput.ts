@@ -3,29 +3,40 @@
 import type { ChatMessage } from '../api/types.ts'
 import { notSupported } from './promptErrors.ts'
 
+/** A text of the user's, or turns. */
 export type PromptInput = string | readonly PromptMessage[]
 
+/** One turn. */
 export interface PromptMessage {
+  /** Who speaks; `system` in the first turn of a session only. */
   role: 'system' | 'user' | 'assistant'
+  /** Parts are joined without anything between. */
   content: string | readonly PromptContent[]
   /** Not supported: an answer that begins with this message. */
   prefix?: boolean
 }
 
+/** A part of a turn. */
 export interface PromptContent {
+  /** Others are refused with a NotSupportedError. */
   type: 'text'
+  /** The text itself. */
   value: string
 }
 
+/** A kind of content. */
 export interface ExpectedContent {
   /** Only `text` is available. */
   type: string
+  /** Of no effect: what a model speaks is not known. */
   languages?: readonly string[]
 }
 
 /** What a session is to understand. */
 export interface Expectations {
+  /** Kinds that prompts will have. */
   expectedInputs?: readonly ExpectedContent[]
+  /** Kinds that answers are to have. */
   expectedOutputs?: readonly ExpectedContent[]
   /** None are supported. */
   tools?: readonly unknown[]

@@ -5,7 +5,9 @@ import type { ChatMessage, Engine } from '../api/types.ts'
 import { isFault, notSupported, quotaExceeded, toDomException, unlessAborted } from './promptErrors.ts'
 import { toChatMessages, type PromptInput } from './promptInput.ts'
 
+/** What a prompt may say. */
 export interface PromptOptions {
+  /** Ends the answer with an AbortError; the session stays as it was. */
   signal?: AbortSignal
   /** Not supported. */
   responseConstraint?: object
@@ -85,14 +87,17 @@ export class LanguageModelSession extends EventTarget {
     return this.contextWindow
   }
 
+  /** As asked for; 0 is greedy. */
   get temperature(): number {
     return this.#settings.temperature
   }
 
+  /** As asked for, at most the vocabulary. */
   get topK(): number {
     return this.#settings.topK
   }
 
+  /** As asked for, else `balanced`. */
   get samplingMode(): string {
     return this.#settings.samplingMode
   }

@@ -20,14 +20,19 @@ import { createEngineFacade } from './engine.ts'
 import type { Engine, EngineOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
+/** A model whose headers have been read. */
 export interface LoadedModel {
+  /** Of the folder, file or repository. */
   readonly name: string
   /** config.json as it is. */
   readonly json: Readonly<Record<string, unknown>>
+  /** What the configuration means. */
   readonly config: LlamaConfig
+  /** Tensors by name, read when they are wanted. */
   readonly checkpoint: Checkpoint
   /** Absent where the folder has no tokenizer.json: such a model serves token ids and logits. */
   readonly tokenizer: Tokenizer | undefined
+  /** Ends reading. Idempotent. */
   close(): Promise<void>
 }
 

@@ -1,17 +1,22 @@
 // The public types of the library, in OpenAI's shapes where OpenAI has one. Types only.
 
-import type { AdapterInfo, BufferOwner, LostInfo } from '../device/device.ts'
+import type { AdapterInfo, BufferOwner, LostInfo, SubgroupMatrix } from '../device/device.ts'
 import type { FileStore } from '../core/files.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 import type { CachedFile, CachedModel, ModelCache } from '../weights/remote/modelCache.ts'
 import type { TransferProgress } from '../weights/remote/transferMeter.ts'
 
-export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType, LostInfo }
+export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType, LostInfo, SubgroupMatrix }
 export type { CachedFile, CachedModel, ModelCache, TransferProgress }
 
+/**
+ * Why an answer ended: `stop` at the model's own end or a stop text, `length` at `max_tokens` or the end of the context,
+ * `cancelled` where a caller ended it; an aborted request throws instead.
+ */
 export type FinishReason = 'stop' | 'length' | 'cancelled'
 
+/** What all requests may say. Throws engine/input for what is out of range. */
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.7. */
   temperature?: number
@@ -39,69 +44,100 @@ export interface SamplingOptions {
   signal?: AbortSignal
 }
 
+/** A conversation to answer. Throws text/template where the model's template does not take it. */
 export interface ChatCompletionRequest extends SamplingOptions {
+  /** Oldest first. */
   messages: readonly ChatMessage[]
 }
 
+/** A text to go on with. */
 export interface CompletionRequest extends SamplingOptions {
   /** Text, or token ids that are used as they are. */
   prompt: string | readonly number[]
 }
 
+/** Tokens of one request. */
 export interface Usage {
+  /** Of the prompt, with what the chat template adds. */
   prompt_tokens: number
+  /** Generated, the one that ended the answer included. */
   completion_tokens: number
+  /** Both. */
   total_tokens: number
 }
 
 /** Of one request; times in milliseconds from its submission. */
 export interface Timings {
+  /** To the first token, waiting and prefill included. */
   ttftMs: number
   /** (last token − first token) / (tokens − 1); undefined for fewer than two tokens. */
   tpotMs: number | undefined
+  /** Tokens of the prompt by `ttftMs`. */
   prefillTokensPerSecond: number
+  /** 1000 / `tpotMs`. */
   decodeTokensPerSecond: number | undefined
 }
 
 interface Envelope<O extends string> {
+  /** Unique among the engine's requests; the same in all chunks of one. */
   id: string
+  /** Which of the shapes this is. */
   object: O
   /** Unix seconds. */
   created: number
+  /** The engine's name of it. */
   model: string
 }
 
+/** A whole answer to a conversation. */
 export interface ChatCompletion extends Envelope<'chat.completion'> {
+  /** One, with `index` 0. */
   choices: { index: number; message: { role: 'assistant'; content: string }; finish_reason: FinishReason }[]
+  /** Tokens that it took. */
   usage: Usage
+  /** Time that it took. */
   timings: Timings
 }
 
+/** A piece of a streamed answer. The first one has the role and no content. */
 export interface ChatCompletionChunk extends Envelope<'chat.completion.chunk'> {
-  /** Empty in the last chunk, which carries `usage` and `timings`. */
+  /** One, with `index` 0; empty in the last chunk, which carries `usage` and `timings`. */
   choices: {
     index: number
     delta: { role?: 'assistant'; content?: string }
     finish_reason: FinishReason | null
   }[]
+  /** In the last chunk only. */
   usage?: Usage
+  /** In the last chunk only. */
   timings?: Timings
 }
 
+/** A whole continuation of a text. */
 export interface Completion extends Envelope<'text_completion'> {
+  /** One, with `index` 0. Stop texts are cut from `text`, not from `tokens`; without a tokenizer `text` is empty. */
   choices: { index: number; text: string; tokens: number[]; finish_reason: FinishReason }[]
+  /** Tokens that it took. */
   usage: Usage
+  /** Time that it took. */
   timings: Timings
 }
 
+/** A piece of a streamed continuation. */
 export interface CompletionChunk extends Envelope<'text_completion'> {
+  /** One, with `index` 0; empty in the last chunk, which carries `usage` and `timings`. */
   choices: { index: number; text: string; tokens: number[]; finish_reason: FinishReason | null }[]
+  /** In the last chunk only. */
   usage?: Usage
+  /** In the last chunk only. */
   timings?: Timings
 }
 
+/** One kind of request. Throws engine/*, text/* and device/* faults; an abort is an AbortError with engine/cancelled. */
 export interface Completions<Request, Whole, Chunk> {
+  /** Chunks as tokens come. The request begins with the first one asked for, and ends when its loop is left. */
   create(request: Request & { stream: true }): AsyncIterable<Chunk>
+  /** The whole answer at once. */
   create(request: Request & { stream?: false }): Promise<Whole>
 }
 
@@ -133,11 +169,13 @@ export interface ModelOptions {
   token?: string
   /** False: nothing is read from the cache or kept in it. Default true. */
   cache?: boolean
+  /** Ends the load with an AbortError; nothing stays allocated. */
   signal?: AbortSignal
   /** Told what went wrong without ending the load, such as a cache on a full disk. */
   onNotice?: (message: string) => void
 }
 
+/** How a model is loaded and run. Throws engine/input for what is out of range. */
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
@@ -163,7 +201,9 @@ export interface EngineOptions {
    * Default: true in browsers, false in Node.
    */
   warmUp?: boolean
+  /** Ends the load with an AbortError; nothing stays allocated. */
   signal?: AbortSignal
+  /** Told how far the load is. */
   onProgress?: (progress: LoadProgress) => void
   /** Told what happens to the engine while it lives. */
   onEvent?: (event: EngineEvent) => void
@@ -171,6 +211,7 @@ export interface EngineOptions {
 
 /** The device was lost, and the engine goes on with another one: running requests continue where they were. */
 export interface RecoveredEvent {
+  /** Tells it from events that may come to be. */
   type: 'recovered'
   /** What the losses looked like; more than one where the new device was lost while the model was being loaded. */
   losses: readonly LostInfo[]
@@ -180,8 +221,10 @@ export interface RecoveredEvent {
   numSequences: number
 }
 
+/** What may happen while an engine lives. */
 export type EngineEvent = RecoveredEvent
 
+/** Logits as numbers of the host. */
 export interface LogitsResult {
   /** One row of `vocabSize` numbers for each token. */
   logits: (Float32Array | Float64Array)[]
@@ -191,20 +234,30 @@ export interface LogitsResult {
 export interface Shrunk {
   /** `kvCacheTokens`: tokens of all running requests together. */
   option: 'kvCacheTokens' | 'maxSeqLen' | 'maxNumBatchedTokens'
+  /** In tokens: what was given, or the default. */
   asked: number
+  /** In tokens. */
   used: number
 }
 
 /** A loaded model. Every call is isolated; calls share steps. */
 export interface Engine extends AsyncDisposable {
+  /** Name of the folder, file or repository. */
   readonly model: string
+  /** What computes. Not the same for ever: a recovery may find another one. */
   readonly adapter: AdapterInfo
+  /** Of weights, activations and the KV cache. */
   readonly dtype: FloatDType
+  /** Token ids are below this. */
   readonly vocabSize: number
+  /** Most tokens of prompt and answer together. */
   readonly maxSeqLen: number
+  /** As OpenAI's client has it. */
   readonly chat: {
+    /** Answers to conversations. */
     readonly completions: Completions<ChatCompletionRequest, ChatCompletion, ChatCompletionChunk>
   }
+  /** Continuations of texts and token ids. */
   readonly completions: Completions<CompletionRequest, Completion, CompletionChunk>
   /** Logits of every position of a token sequence, on an empty cache. */
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>

@@ -59,7 +59,8 @@ Examples:
 
 Help on a command: tabhopper <command> --help`,
     )
-  for (const add of [addChat, addGenerate, addLogits, addInspect, addCache, addDoctor, addBench]) add(program, run)
+  for (const add of [addChat, addGenerate, addLogits, addInspect, addCache, addDoctor, addBench])
+    add(program, run)
   return program
 }
 

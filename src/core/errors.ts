@@ -41,19 +41,25 @@ export type FaultCode =
   | 'worker/failed'
   | 'worker/protocol'
 
+/** The parts of a fault's message. */
 export interface FaultDetail {
   /** The object in question: a tensor name, a file, a model path. */
   where: string
+  /** What was to be: a shape, a range, a kind of file. */
   expected: string
+  /** What was there instead. */
   got: string
   /** One sentence that tells what to do. */
   fix: string
+  /** The error beneath, where there is one. */
   cause?: unknown
 }
 
 /** Every error that leaves the library. The message reads `[code] where: expected X, got Y. Do Z.` */
 export class RuntimeFault extends Error {
+  /** What kind of fault it is; callers branch on it. */
   readonly code: FaultCode
+  /** The object in question: a tensor name, a file, an option. */
   readonly where: string
 
   constructor(code: FaultCode, detail: FaultDetail) {

@@ -4,6 +4,7 @@ import { RuntimeFault, throwIfCancelled } from './errors.ts'
 
 /** Random access to one file. */
 export interface ByteSource {
+  /** For error messages. */
   readonly name: string
   /** Bytes. */
   readonly size: number
@@ -18,6 +19,7 @@ export interface ByteSource {
 
 /** A model folder: named files. */
 export interface FileStore {
+  /** For error messages, and what the model is called. */
   readonly name: string
   /** `undefined` when the file is absent. `path` is relative, with forward slashes. */
   open(path: string): Promise<ByteSource | undefined>

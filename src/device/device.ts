@@ -5,31 +5,48 @@ import type { StateId } from '../core/brand.ts'
 import type { Step } from '../plan/step.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
 
-/** What is known of an adapter; empty strings where it does not say. */
-/** One shape and pair of types in which an adapter multiplies matrices. */
+/** One shape and pair of types in which an adapter multiplies matrices: [M, K] by [K, N]. */
 export interface SubgroupMatrix {
+  /** Of both factors. */
   readonly componentType: string
+  /** Of sums and result. */
   readonly resultComponentType: string
+  /** Rows of the left factor and the result. */
   readonly M: number
+  /** Columns of the right factor and the result. */
   readonly N: number
+  /** Terms of a sum. */
   readonly K: number
 }
 
+/** What is known of an adapter; empty strings where it does not say. */
 export interface AdapterInfo {
+  /** Such as `nvidia`, as WebGPU has it. */
   readonly vendor: string
+  /** Family of devices. */
   readonly architecture: string
+  /** The vendor's id of the device. */
   readonly device: string
+  /** For people. */
   readonly description: string
+  /** What is beneath: `browser`, `reference`, or the back end that Dawn was asked for, else `default`. */
   readonly backend: string
   /** Runs on CPU cores: right, but slow. */
   readonly isSoftware: boolean
+  /** WebGPU features that the adapter has. */
   readonly features: readonly string[]
   /** Products of matrices that a subgroup computes as one, where the adapter has any. */
   readonly subgroupMatrices?: readonly SubgroupMatrix[] | undefined
+  /** Invocations of the smallest subgroup; undefined where it is not told. */
   readonly subgroupMinSize: number | undefined
+  /** Invocations of the largest subgroup; undefined where it is not told. */
   readonly subgroupMaxSize: number | undefined
 }
 
+/**
+ * What memory is for: the model, the KV cache, results inside a step, inputs of a step, and results on their way to the
+ * host.
+ */
 export type BufferOwner = 'weights' | 'states' | 'arena' | 'step' | 'readback'
 
 /** Memory of a device. Destroyed by its owner; the device destroys what is left on dispose. */
@@ -68,8 +85,11 @@ export interface ProfiledStep {
   readonly nanoseconds: Float64Array
 }
 
+/** Why a device was lost. */
 export interface LostInfo {
+  /** WebGPU's word for it: `unknown` or `destroyed`. */
   readonly reason: string
+  /** The driver's, for people. */
   readonly message: string
 }
 

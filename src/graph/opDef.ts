@@ -122,5 +122,6 @@ export function refTensor(shape: readonly number[]): RefTensor {
   return { shape, data: new Float64Array(shape.reduce((product, dim) => product * dim, 1)) }
 }
 
+/** Types that weights and activations can have on a device. */
 export type FloatDType = 'f32' | 'f16'
 export const floatDTypes: readonly DType[] = ['f32', 'f16']

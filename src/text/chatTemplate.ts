@@ -10,9 +10,13 @@ type Program = ReturnType<typeof parse>
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, `tool`, or what else the template knows. */
   readonly role: string
+  /** Null where a turn has calls of tools only. */
   readonly content: string | null
+  /** Of the speaker, for templates that print it. */
   readonly name?: string
+  /** In the shape that the template expects. */
   readonly tool_calls?: readonly unknown[]
+  /** Which call a turn of role `tool` answers. */
   readonly tool_call_id?: string
 }
 

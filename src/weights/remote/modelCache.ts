@@ -15,6 +15,7 @@ import {
 } from './chunkStorage.ts'
 import type { Hashing } from './sha256.ts'
 
+/** One file of a model in the cache. */
 export interface CachedFile {
   /** Inside the model's folder. */
   readonly path: string
@@ -32,11 +33,13 @@ export interface CachedModel {
   readonly model: string
   /** Of a hub repository: branch, tag or commit as it was asked for. */
   readonly revision: string | undefined
+  /** Of all its files, those that are in the cache. */
   readonly cachedBytes: number
   /** False while a part of a file is missing. */
   readonly isComplete: boolean
   /** To the minute. */
   readonly lastUsed: Date
+  /** By path. */
   readonly files: readonly CachedFile[]
 }
 

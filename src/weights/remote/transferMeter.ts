@@ -1,6 +1,7 @@
 // Counts what a load reads over a network or from the cache, and what it compares with a hash.
 // Not here: how often a caller hears of it, and what else a load does (api/loadProgress.ts).
 
+/** The phases of a load that move files. Bytes are of all files together. */
 export type TransferProgress =
   | {
       /** Bytes of the model's files come, over the network or from the cache, and are uploaded as they come. */
