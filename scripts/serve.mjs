@@ -68,7 +68,7 @@ function spawnDoctor() {
 }
 
 function open(url) {
-  const command = browserCommand(process.platform, process.env, process.stdout.isTTY === true)
+  const command = browserCommand(process.platform, process.env, process.stdout.isTTY)
   if (command === undefined) return
   const child = spawn(command.file, [...command.args, url], { stdio: 'ignore', detached: true })
   // No browser after all: the address is printed.
