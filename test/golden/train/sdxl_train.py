@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
+import checkpoints
 import sdxl_data as data
 import sdxl_models as models
 import sdxl_vae
@@ -164,20 +165,9 @@ def main() -> None:
     average.load_state_dict(parts.state_dict())
     average.requires_grad_(False)
     parts["unet"].to(memory_format=torch.channels_last)
-    matrices = [p for p in parts.parameters() if p.dim() > 1]
-    vectors = [p for p in parts.parameters() if p.dim() == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}],
-        lr=args.lr, betas=(0.9, 0.99), fused=True,
-    )  # fmt: skip
-    step, spent, history = 0, 0.0, []
+    optimizer = checkpoints.adamw(parts, args.lr, weight_decay=0.01, betas=(0.9, 0.99))
     checkpoint = args.out / "unet.pt"
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=False)
-        parts.load_state_dict(kept["model"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        step, spent, history = kept["step"], kept["spent"], kept["history"]
+    step, spent, history = checkpoints.resume(checkpoint, parts, average, optimizer)
     print({name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}, "from step", step, flush=True)
 
     averaged, current = list(average.parameters()), list(parts.parameters())
@@ -195,9 +185,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        with torch.no_grad():
-            keep = min(args.average, (step + 1) / (step + 10))
-            torch._foreach_lerp_(averaged, [p.detach() for p in current], 1 - keep)
+        checkpoints.follow(averaged, current, step, args.average)
         total, seen = total + loss.item(), seen + 1
         if step % 25 == 0:
             seconds = spent + time.time() - started
@@ -211,11 +199,7 @@ def main() -> None:
             history.append(row)
             total, seen = 0.0, 0
             print(json.dumps(row), flush=True)
-            state = {"model": parts.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {"step": step, "spent": spent + time.time() - started, "history": history}
-            fresh = checkpoint.with_suffix(".new")
-            torch.save(state, fresh)
-            fresh.replace(checkpoint)
+            checkpoints.save(checkpoint, parts, average, optimizer, step, spent + time.time() - started, history)
 
 
 if __name__ == "__main__":

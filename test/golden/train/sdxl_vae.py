@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
+import checkpoints
 import sdxl_data as data
 
 SEED = 32
@@ -69,14 +70,8 @@ def main() -> None:
     average.load_state_dict(vae.state_dict())
     vae.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
-    step, spent, history = 0, 0.0, []
     checkpoint = args.out / "vae.pt"
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=False)
-        vae.load_state_dict(kept["model"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        step, spent, history = kept["step"], kept["spent"], kept["history"]
+    step, spent, history = checkpoints.resume(checkpoint, vae, average, optimizer)
     print(f"vae: {sum(p.numel() for p in vae.parameters())} parameters, from step {step}", flush=True)
 
     averaged, current = list(average.parameters()), list(vae.parameters())
@@ -95,8 +90,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(averaged, [p.detach() for p in current], 1 - min(0.998, (step + 1) / (step + 10)))
+        checkpoints.follow(averaged, current, step, 0.998)
         error, seen = error + squared.item(), seen + 1
         if step % 25 == 0:
             print(f"vae {step} mse {squared.item():.5f} kl {kl.item():.3f} {spent + time.time() - started:.0f}s", flush=True)
@@ -106,11 +100,7 @@ def main() -> None:
             history.append(row)
             seen, error = 0, 0.0
             print(json.dumps(row), flush=True)
-            state = {"model": vae.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {"step": step, "spent": spent + time.time() - started, "history": history}
-            fresh = checkpoint.with_suffix(".new")
-            torch.save(state, fresh)
-            fresh.replace(checkpoint)
+            checkpoints.save(checkpoint, vae, average, optimizer, step, spent + time.time() - started, history)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+import checkpoints
 import make_tokenizer as mt
 import paths
 import stories as st
@@ -174,20 +175,9 @@ def main() -> None:
     model, average = LlamaForCausalLM(config), LlamaForCausalLM(config)
     average.load_state_dict(model.state_dict())
     add_dropout(model, args.dropout)
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
-        lr=args.lr, betas=(0.9, 0.95), fused=True,
-    )  # fmt: skip
-    step, spent, history = 0, 0.0, []
+    optimizer = checkpoints.adamw(model, args.lr, weight_decay=0.1, betas=(0.9, 0.95))
     checkpoint = args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=False)
-        model.load_state_dict(kept["model"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        step, spent, history = kept["step"], kept["spent"], kept["history"]
+    step, spent, history = checkpoints.resume(checkpoint, model, average, optimizer)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count} parameters, {len(train)} + {len(validation)} stories, from step {step}", flush=True)
 
@@ -207,9 +197,7 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        with torch.no_grad():
-            keep = min(args.average, (step + 1) / (step + 10))
-            torch._foreach_lerp_(averaged, [p.detach() for p in current], 1 - keep)
+        checkpoints.follow(averaged, current, step, args.average)
         nats, count = nats + loss.item(), count + tokens
         if step % 25 == 0:
             print(f"{step} loss {loss.item() / tokens:.3f} {spent + time.time() - started:.0f}s", flush=True)
@@ -220,11 +208,7 @@ def main() -> None:
             nats, count = 0.0, 0
             history.append(row)
             print(json.dumps(row), flush=True)
-            state = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-            state |= {"step": step, "spent": spent + time.time() - started, "history": history}
-            fresh = checkpoint.with_suffix(".new")
-            torch.save(state, fresh)
-            fresh.replace(checkpoint)
+            checkpoints.save(checkpoint, model, average, optimizer, step, spent + time.time() - started, history)
 
 
 if __name__ == "__main__":
