@@ -28,7 +28,7 @@ export interface MemoryPlan {
 }
 
 /** What plans that share everything will take on a device. */
-export function planMemory(plans: readonly Plan[]): MemoryPlan {
+function planMemory(plans: readonly Plan[]): MemoryPlan {
   const weightBytes = sum([...weightsOf(plans).values()].map(({ bytes }) => bytes))
   const stateBytes = sum(
     (plans[0]?.buffers ?? []).filter(({ role }) => role === 'state').map(({ bytes }) => bytes),

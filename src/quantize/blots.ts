@@ -45,7 +45,7 @@ export function pixelsOf({ width, height, data }: Picture): Rgb[] {
 }
 
 /** Calls back for each pixel within `reach` rows and columns of one, itself among them. */
-export function visitNear(
+function visitNear(
   pixel: number,
   { width, height }: { width: number; height: number },
   reach: number,

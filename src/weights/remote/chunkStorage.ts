@@ -57,7 +57,7 @@ const maxManifestBytes = 2 ** 14
 const digestBytes = 32
 
 /** Short names for long keys. */
-export function nameFor(hashing: Hashing, ...parts: (string | number)[]): string {
+function nameFor(hashing: Hashing, ...parts: (string | number)[]): string {
   const hash = hashing.createSha256()
   hash.update(new TextEncoder().encode(JSON.stringify(parts)))
   return hexOf(hash.digest()).slice(0, 32)
