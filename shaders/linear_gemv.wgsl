@@ -1,13 +1,9 @@
 // Computes y = act(x · wᵀ + bias) + residual for few rows: a workgroup takes 4 columns of all ROWS rows, its
 // invocations share the inner axis LOAD elements at a time (8 if WIDE), so that neighbours load neighbouring weights and
 // each weight is loaded once.
-// Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers; with ONE_SUBGROUP,
-// where the workgroup is a subgroup, only there).
+// Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers).
 
-#if ONE_SUBGROUP
-#else
 var<workgroup> partial: array<Pack, WG_X>;
-#endif
 
 @compute @workgroup_size(WG_X)
 fn main(
@@ -42,15 +38,10 @@ fn main(
     let h = load_w(w3 + up + k);
 #endif
     for (var r = 0u; r < loop_bound(ROWS); r++) {
-      let x_row = x_offset + min(first + r, last) * x_stride;
-#if WIDE
-      let x = mat2x4<f32>(load_x(x_row + 2u * k), load_x(x_row + 2u * k + 1u));
-#else
-      let x = load_x(x_row + k);
-#endif
-      sums[r] += Pack(product(x, a), product(x, b), product(x, c), product(x, d));
+      let x = load_operand(x_offset + min(first + r, last) * x_stride, k);
+      sums[r] += products(x, a, b, c, d);
 #if GATED
-      up_sums[r] += Pack(product(x, e), product(x, f), product(x, g), product(x, h));
+      up_sums[r] += products(x, e, f, g, h);
 #endif
     }
   }
@@ -79,24 +70,12 @@ fn main(
 }
 
 #import linear_epilogue
-
-#if WIDE
-fn product(a: mat2x4<f32>, b: mat2x4<f32>) -> f32 {
-  return dot(a[0], b[0]) + dot(a[1], b[1]);
-}
-#else
-fn product(a: vec4<f32>, b: vec4<f32>) -> f32 {
-  return dot(a, b);
-}
-#endif
+#import linear_operands
 
 // The sum over the workgroup, in invocation 0.
 #if SUBGROUPS
 fn reduce(value: Pack, lane: u32, subgroup_lane: u32, subgroup_size: u32) -> Pack {
   let sum = subgroupAdd(value);
-#if ONE_SUBGROUP
-  return sum;
-#else
   workgroupBarrier();
   if (subgroup_lane == 0u) {
     partial[lane / subgroup_size] = sum;
@@ -107,7 +86,6 @@ fn reduce(value: Pack, lane: u32, subgroup_lane: u32, subgroup_size: u32) -> Pac
     total += partial[i];
   }
   return total;
-#endif
 }
 #else
 fn reduce(value: Pack, lane: u32) -> Pack {

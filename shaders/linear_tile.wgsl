@@ -1,7 +1,8 @@
-// Computes y = act(x · wᵀ + bias) + residual, a tile of ROWS × 4 results an invocation, four products a load.
-// Layout as linear_naive, with INNER and COLUMNS multiples of four. Registers hold the tile: no barrier.
+// Computes y = act(x · wᵀ + bias) + residual, a tile of ROWS × 4 results an invocation, LOAD products a load.
+// Layout as linear_naive, with INNER a multiple of LOAD and COLUMNS one of four. Registers hold the tile: no barrier.
 
 #import linear_epilogue
+#import linear_operands
 
 @compute @workgroup_size(WG_X)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -21,7 +22,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let up = COLUMNS * w_stride;
   var up_sums: array<Pack, ROWS>;
 #endif
-  for (var k = 0u; k < loop_bound(INNER / 4u); k++) {
+  for (var k = 0u; k < loop_bound(INNER / LOAD); k++) {
     let a = load_w(w0 + k);
     let b = load_w(w1 + k);
     let c = load_w(w2 + k);
@@ -33,10 +34,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let h = load_w(w3 + up + k);
 #endif
     for (var r = 0u; r < ROWS; r++) {
-      let x = load_x(x_offset + min(first + r, last) * x_stride + k);
-      sums[r] += Pack(dot(x, a), dot(x, b), dot(x, c), dot(x, d));
+      let x = load_operand(x_offset + min(first + r, last) * x_stride, k);
+      sums[r] += products(x, a, b, c, d);
 #if GATED
-      up_sums[r] += Pack(dot(x, e), dot(x, f), dot(x, g), dot(x, h));
+      up_sums[r] += products(x, e, f, g, h);
 #endif
     }
   }

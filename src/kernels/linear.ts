@@ -22,6 +22,7 @@ import {
 import type {
   KernelBinding,
   KernelCapabilities,
+  KernelConfig,
   KernelConstants,
   KernelProblem,
   KernelSpec,
@@ -94,22 +95,41 @@ function maxTileRows(capabilities: KernelCapabilities): number {
   return hasSmallSubgroups(capabilities) ? 4 : 8
 }
 
+/** Weights of a load: 16 bytes, where rows can be cut so. */
+function loadWidth(problem: KernelProblem): 4 | 8 {
+  const { dtype, rowStride, offset } = tensorOf(problem, 'w')
+  const isWide = [widthOf(tensorOf(problem, 'x')), rowStride, offset].every((value) => value % 8 === 0)
+  return dtype === 'f16' && isWide ? 8 : 4
+}
+
+interface TileForm {
+  readonly load: 4 | 8
+  readonly tileRows: number
+  readonly workgroup: number
+}
+
+function configureTile(problem: KernelProblem, { load, tileRows, workgroup }: TileForm): KernelConfig {
+  const y = tensorOf(problem, 'y')
+  return {
+    bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, 4)],
+    constants: constantsOf(problem, { ROWS: tileRows, LOAD: load }, { WIDE: load === 8 }),
+    packWidth: 4,
+    workgroupSize: [workgroup, 1, 1],
+    grid: [Math.ceil(widthOf(y) / 4 / workgroup), ceilDiv(rowsOf(y), tileRows), 1],
+  }
+}
+
 const tile: KernelVariant = {
   name: 'linear_tile',
   summary: 'a register tile of up to 8 × 4 results an invocation, vec4 loads, no barrier',
   shader: tileShader,
   supports: isPackable,
-  configure(problem, capabilities) {
-    const y = tensorOf(problem, 'y')
-    const tileRows = Math.min(maxTileRows(capabilities), maxRows(problem))
-    return {
-      bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
-      constants: constantsOf(problem, { ROWS: tileRows }),
-      packWidth: 4,
-      workgroupSize: [invocations, 1, 1],
-      grid: [Math.ceil(widthOf(y) / 4 / invocations), ceilDiv(rowsOf(y), tileRows), 1],
-    }
-  },
+  configure: (problem, capabilities) =>
+    configureTile(problem, {
+      load: 4,
+      tileRows: Math.min(maxTileRows(capabilities), maxRows(problem)),
+      workgroup: invocations,
+    }),
 }
 
 /** Results in x and y that a workgroup of linear_tiled takes. */
@@ -186,18 +206,11 @@ const maxGemvRows = 8
 /** Columns of a matrix-vector kernel's workgroup. */
 const gemvColumns = 4
 
-/** Weights of a load: 16 bytes, where rows can be cut so. */
-function loadWidth(problem: KernelProblem): 4 | 8 {
-  const { dtype, rowStride, offset } = tensorOf(problem, 'w')
-  const isWide = [widthOf(tensorOf(problem, 'x')), rowStride, offset].every((value) => value % 8 === 0)
-  return dtype === 'f16' && isWide ? 8 : 4
-}
-
 interface GemvForm {
   readonly name: string
   readonly summary: string
-  /** How sums meet: in workgroup memory, first in registers, or in a workgroup that is one subgroup. */
-  readonly sums: 'memory' | 'subgroups' | 'one subgroup'
+  /** How sums meet: in workgroup memory, or first in registers. */
+  readonly sums: 'memory' | 'subgroups'
   readonly supports: (capabilities: KernelCapabilities) => boolean
 }
 
@@ -208,25 +221,41 @@ function gemv({ name, summary, sums, supports }: GemvForm): KernelVariant {
     shader: gemvShader,
     supports: (problem, capabilities) =>
       isPackable(problem) && maxRows(problem) <= maxGemvRows && supports(capabilities),
-    configure(problem, { subgroupSize = invocations }) {
+    configure(problem) {
       const y = tensorOf(problem, 'y')
-      const isOneSubgroup = sums === 'one subgroup'
-      // CPU adapters load word by word: there a wider load only means fewer, longer turns.
-      const load = isOneSubgroup ? 4 : loadWidth(problem)
+      const load = loadWidth(problem)
       return {
         bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, 4)],
         constants: constantsOf(
           problem,
           { ROWS: Math.min(maxGemvRows, maxRows(problem)), LOAD: load },
-          { SUBGROUPS: sums !== 'memory', ONE_SUBGROUP: isOneSubgroup, WIDE: load === 8 },
+          { SUBGROUPS: sums === 'subgroups', WIDE: load === 8 },
         ),
         packWidth: 4,
         ...(sums === 'memory' ? {} : { enables: ['subgroups'] as const }),
-        workgroupSize: [isOneSubgroup ? subgroupSize : invocations, 1, 1],
+        workgroupSize: [invocations, 1, 1],
         grid: [widthOf(y) / gemvColumns, ceilDiv(rowsOf(y), maxGemvRows), 1],
       }
     },
   }
+}
+
+const narrowTile: KernelVariant = {
+  name: 'linear_narrow_tile',
+  summary:
+    'as linear_tile, 16-byte loads, workgroups of one subgroup so that all cores get some; for decode on CPUs',
+  shader: tileShader,
+  supports: (problem, capabilities) =>
+    isPackable(problem) &&
+    capabilities.adapterClass === 'software' &&
+    hasSmallSubgroups(capabilities) &&
+    maxRows(problem) <= maxGemvRows,
+  configure: (problem, { subgroupSize = invocations }) =>
+    configureTile(problem, {
+      load: loadWidth(problem),
+      tileRows: maxRows(problem),
+      workgroup: subgroupSize,
+    }),
 }
 
 /** Weights worth the compile time of the subgroup tile, which is a second on a software adapter. */
@@ -276,12 +305,7 @@ export const linearSpec: KernelSpec = {
       sums: 'subgroups',
       supports: ({ adapterClass, subgroups }) => adapterClass === 'gpu' && subgroups,
     }),
-    gemv({
-      name: 'linear_gemv_one_subgroup',
-      summary: 'as linear_gemv, the workgroup is a subgroup: no barrier; for decode on CPUs',
-      sums: 'one subgroup',
-      supports: (capabilities) => capabilities.adapterClass === 'software' && hasSmallSubgroups(capabilities),
-    }),
+    narrowTile,
     subgroupTile,
   ],
 }
