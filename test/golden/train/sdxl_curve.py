@@ -39,7 +39,7 @@ def draw(history: list[dict]) -> str:
         points = " ".join(f"{x(row['step'])},{y(row[name])}" for row in history)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         parts.append(f'<text x="{LEFT + 150 * at}" y="18" fill="{colour}">{title}</text>')
-    parts.append(f'<text x="{WIDTH - 16}" y="{HEIGHT - 4}" text-anchor="end">steps; min-SNR weighted error of the noise</text></svg>')
+    parts.append(f'<text x="{WIDTH - 16}" y="{HEIGHT - 4}" text-anchor="end">steps; weighted error of the noise</text></svg>')
     return "\n".join(parts) + "\n"
 
 

@@ -34,14 +34,14 @@ def wanted(scene, caption: str, named: dict) -> dict:
 
 
 def generate(pipeline: StableDiffusionXLPipeline, captions: list[str], args: argparse.Namespace) -> np.ndarray:
-    """uint8 [n, side, side, 3]; each picture starts from its own seeded latents."""
+    """uint8 [n, side, side, 3]; each picture starts from its own seeded latents, which the pipeline scales."""
     shape = (pipeline.unet.config.in_channels, args.side // 4, args.side // 4)
     some = []
     for at in range(0, len(captions), 20):
         rows = captions[at : at + 20]
         starts = [torch.randn(shape, generator=torch.Generator().manual_seed(SEED * 1000 + at + row)) for row in range(len(rows))]
         out = pipeline(
-            prompt=rows, latents=torch.stack(starts) * pipeline.scheduler.init_noise_sigma, height=args.side, width=args.side,
+            prompt=rows, latents=torch.stack(starts), height=args.side, width=args.side,
             num_inference_steps=args.steps, guidance_scale=args.guidance, output_type="np",
         ).images  # fmt: skip
         some.append((out * 255).round().astype(np.uint8))

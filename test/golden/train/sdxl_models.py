@@ -101,8 +101,8 @@ def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps(specials, indent=2) + "\n")
 
 
-def make_models(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
-    """Random weights: {text_encoder, text_encoder_2, unet}."""
+def make_text_encoders(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
+    """Random weights: {text_encoder, text_encoder_2}."""
 
     def text(width: int, activation: str) -> CLIPTextConfig:
         return CLIPTextConfig(
@@ -115,8 +115,17 @@ def make_models(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     return nn.ModuleDict({
         "text_encoder": CLIPTextModel(text(WIDTH_1, "quick_gelu")),
         "text_encoder_2": CLIPTextModelWithProjection(text(WIDTH_2, "gelu")),
-        "unet": UNet2DConditionModel(**UNET),
     })  # fmt: skip
+
+
+def make_models(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
+    """Random weights: {text_encoder, text_encoder_2, unet}."""
+    return nn.ModuleDict({**make_text_encoders(tokenizer), "unet": UNet2DConditionModel(**UNET)})
+
+
+def token_ids(tokenizers: tuple[CLIPTokenizer, CLIPTokenizer], captions: list[str]) -> list[torch.Tensor]:
+    """[n, 32] for either tokenizer."""
+    return [t(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids for t in tokenizers]
 
 
 def encode(models: nn.ModuleDict, ids_1: torch.Tensor, ids_2: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
-"""Trains tiny-sdxl's UNet together with its two text encoders on latents of the finished VAE (sdxl_vae.py, same --out);
-CPU, resumable: checkpoint, log and losses go to --out. sdxl_export.py makes the model folder of it.
-Noise is predicted as SDXL does (epsilon, scaled-linear betas), weighted by min-SNR 5. Constant learning rate after a
+"""Trains tiny-sdxl's UNet, and its text encoders on, from latents of the finished VAE and encoders that can read already
+(sdxl_vae.py and sdxl_text.py, same --out); CPU, resumable: checkpoint, log and losses go to --out. sdxl_export.py makes
+the model folder of it. Noise is predicted as SDXL does (epsilon, scaled-linear betas). Constant learning rate after a
 warm-up, linear decay over the last --decay steps, an average of the weights beside them.
 
 Plan: 3.2 M + 0.4 M parameters, 16×16×4 latents. About 0.85 GFLOP a picture (forward and backward), 64 pictures a step,
@@ -66,14 +66,11 @@ class Encoder:
     def __init__(self, vae: AutoencoderKL, tokenizers: tuple[CLIPTokenizer, CLIPTokenizer]) -> None:
         self.vae, self.tokenizers = vae, tokenizers
 
-    def ids(self, captions: list[str]) -> list[torch.Tensor]:
-        return [t(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids for t in self.tokenizers]
-
     @torch.no_grad()
     def examples(self, pictures: torch.Tensor, time_ids: torch.Tensor, captions: list[str]) -> Examples:
         found = self.vae.encode(pictures).latent_dist
         scale = self.vae.config.scaling_factor
-        return Examples(found.mean * scale, found.std * scale, time_ids, *self.ids(captions))
+        return Examples(found.mean * scale, found.std * scale, time_ids, *models.token_ids(self.tokenizers, captions))
 
     def pool(self, first: int, count: int, side: int) -> Examples:
         some = [self.examples(*data.training_examples(at, 64, side)) for at in range(first, first + count, 64)]
@@ -102,7 +99,7 @@ class Batches:
 
 
 class Loss:
-    """Min-SNR weighted error of the predicted noise."""
+    """Error of the predicted noise, weighted by min-SNR and more where noise is strong: there it decides the layout."""
 
     def __init__(self, empty: list[torch.Tensor]) -> None:
         self.kept = models.noise_schedule().alphas_cumprod
@@ -126,7 +123,8 @@ class Loss:
         given = {"text_embeds": pooled, "time_ids": batch.time_ids}
         predicted = parts["unet"](noisy, times, embeds, added_cond_kwargs=given).sample
         snr = self.kept[times] / (1 - self.kept[times])
-        return (mse_loss(predicted, noise, reduction="none").mean((1, 2, 3)) * (snr.clamp(max=MIN_SNR) / snr)).mean()
+        weight = (snr.clamp(max=MIN_SNR) / snr) * (1 + 1 / snr).sqrt()
+        return (mse_loss(predicted, noise, reduction="none").mean((1, 2, 3)) * weight).mean()
 
 
 def validation_examples(encoder: Encoder, side: int, count: int) -> Examples:
@@ -146,7 +144,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=16000)
     parser.add_argument("--decay", type=int, default=5000)
     parser.add_argument("--warmup", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--average", type=float, default=0.999)
     parser.add_argument("--every", type=int, default=250, help="steps between measurements and checkpoints")
@@ -157,11 +155,12 @@ def main() -> None:
 
     encoder = Encoder(load_vae(args.out), models.make_tokenizers())
     batches = Batches(encoder, args.batch)
-    loss_of = Loss(encoder.ids([""]))
+    loss_of = Loss(models.token_ids(encoder.tokenizers, [""]))
     unseen = {side: validation_examples(encoder, side, count) for side, count in ((64, 96), (128, 24))}
 
     torch.manual_seed(SEED)
     parts, average = models.make_models(encoder.tokenizers[0]), models.make_models(encoder.tokenizers[0])
+    parts.load_state_dict(torch.load(args.out / "text.pt", weights_only=True), strict=False)
     average.load_state_dict(parts.state_dict())
     average.requires_grad_(False)
     parts["unet"].to(memory_format=torch.channels_last)
