@@ -1,5 +1,6 @@
 // Kernels of `attention` and of `rotaryKvWrite`, which feeds it.
 
+import keysShader from '../../shaders/attention_keys.wgsl?raw'
 import lanesShader from '../../shaders/attention_lanes.wgsl?raw'
 import mergeShader from '../../shaders/attention_merge.wgsl?raw'
 import naiveShader from '../../shaders/attention_naive.wgsl?raw'
@@ -226,7 +227,34 @@ const lanes: KernelVariant = {
   },
 }
 
-export const attentionSpec: KernelSpec = { op: 'attention', variants: [naive, rows, split, lanes] }
+const keys: KernelVariant = {
+  name: 'attention_keys',
+  summary: 'a workgroup is a subgroup, each invocation scores a key, all share a value; for decode on CPUs',
+  shader: keysShader,
+  supports: (problem, capabilities) =>
+    capabilities.adapterClass === 'software' &&
+    hasSmallSubgroups(capabilities) &&
+    isDecode(problem) &&
+    widthFor(problem) === 4,
+  configure(problem, capabilities) {
+    const attrs = attrsOf(problem)
+    const heads = headsOf(attrs, maxRows(capabilities))
+    return {
+      bindings: [...inputs(4), write('y', 4)],
+      constants: {
+        u32: { ...shapeConstants(attrs), HEADS: heads },
+        f32: { SCALE: attrs.scale },
+        flags: { SCALAR: false },
+      },
+      packWidth: 4,
+      enables: ['subgroups'],
+      workgroupSize: [capabilities.subgroupSize ?? 8, 1, 1],
+      grid: [attrs.numHeads / heads, rowsOf(tensorOf(problem, 'q')), 1],
+    }
+  },
+}
+
+export const attentionSpec: KernelSpec = { op: 'attention', variants: [naive, rows, split, lanes, keys] }
 
 export const rotaryKvWriteSpec: KernelSpec = {
   op: 'rotaryKvWrite',

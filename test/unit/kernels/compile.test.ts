@@ -176,10 +176,12 @@ describe('compiles', () => {
       linear_narrow_tile: f32 × 4, native f16 × 4, packed f16 × 4
       linear_subgroup_tile: f32 × 2, native f16 × 2, packed f16 × 2
       rms_norm: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
+      rms_norm_subgroup: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       attention_naive: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
       attention_rows: f32 × 1, f32 × 2, f32 × 4, native f16 × 4, packed f16 × 4
       attention_split: f32 × 4, native f16 × 4, packed f16 × 4
       attention_lanes: f32 × 4, native f16 × 4, packed f16 × 4
+      attention_keys: f32 × 4, native f16 × 4, packed f16 × 4
       rotary_kv_write: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       count_tokens: f32 × 1
       process_logits: f32 × 4
