@@ -1,4 +1,4 @@
-// Computes y = act(x · wᵀ + bias) + residual for few rows: a workgroup takes 4 columns of all ROWS rows, its
+// Computes y = act(x · wᵀ + bias) + residual for few rows: a workgroup takes PACK columns of all ROWS rows, its
 // invocations share the inner axis LOAD elements at a time (8 if WIDE), so that neighbours load neighbouring weights and
 // each weight is loaded once.
 // Layout as linear_tile. The sums meet in workgroup memory (with SUBGROUPS, first in registers).
@@ -17,31 +17,22 @@ fn main(
   let pack = wid.x;
   let first = wid.y * ROWS;
   let last = y_rows() - 1u;
-  let w0 = w_offset + pack * 4u * w_stride;
-  let w1 = w0 + w_stride;
-  let w2 = w1 + w_stride;
-  let w3 = w2 + w_stride;
+  let w_row = w_offset + pack * PACK * w_stride;
 #if GATED
   let up = COLUMNS * w_stride;
   var up_sums: array<Pack, ROWS>;
 #endif
   var sums: array<Pack, ROWS>;
   for (var k = lane; k < loop_bound(INNER / LOAD); k += WG_X) {
-    let a = load_w(w0 + k);
-    let b = load_w(w1 + k);
-    let c = load_w(w2 + k);
-    let d = load_w(w3 + k);
+    let columns = load_columns(w_row, k);
 #if GATED
-    let e = load_w(w0 + up + k);
-    let f = load_w(w1 + up + k);
-    let g = load_w(w2 + up + k);
-    let h = load_w(w3 + up + k);
+    let up_columns = load_columns(w_row + up, k);
 #endif
     for (var r = 0u; r < loop_bound(ROWS); r++) {
       let x = load_operand(x_offset + min(first + r, last) * x_stride, k);
-      sums[r] += products(x, a, b, c, d);
+      sums[r] += products(x, columns);
 #if GATED
-      up_sums[r] += products(x, e, f, g, h);
+      up_sums[r] += products(x, up_columns);
 #endif
     }
   }

@@ -1,5 +1,5 @@
 // What linear kernels that share no operands between invocations load at once: LOAD elements of the inner axis, eight if
-// WIDE, else four.
+// WIDE, else four; of x for one row, of w for PACK columns.
 
 #if WIDE
 alias Operand = mat2x4<f32>;
@@ -23,6 +23,18 @@ fn product(a: Operand, b: Operand) -> f32 {
 }
 #endif
 
-fn products(x: Operand, a: Operand, b: Operand, c: Operand, d: Operand) -> Pack {
-  return Pack(product(x, a), product(x, b), product(x, c), product(x, d));
+fn load_columns(w_row: u32, k: u32) -> array<Operand, PACK> {
+  var columns: array<Operand, PACK>;
+  for (var c = 0u; c < PACK; c++) {
+    columns[c] = load_w(w_row + c * w_stride + k);
+  }
+  return columns;
+}
+
+fn products(x: Operand, columns: array<Operand, PACK>) -> Pack {
+  var result: Pack;
+  for (var c = 0u; c < PACK; c++) {
+    result[c] = product(x, columns[c]);
+  }
+  return result;
 }

@@ -154,7 +154,7 @@ function declare(binding: KernelBinding, tensor: TensorView, index: number, nati
     `@group(0) @binding(${index}) var<storage, ${access}> ${name}: array<${element}>;`,
     `const ${name}_stride: u32 = ${tensor.rowStride / width}u;`,
     `const ${name}_offset: u32 = ${tensor.offset / width}u;`,
-    `fn load_${name}(i: u32) -> ${type} { return ${load}; }`,
+    `fn load_${name}(i: u32) -> ${type} { ${load} }`,
     `fn ${name}_rows() -> u32 { return ${dimText(tensor.shape[0]!)}; }`,
   ]
   if (access === 'read_write')
@@ -179,12 +179,12 @@ function dimText(dim: Dim): string {
 
 /** Eight elements a load: 16 bytes of f16, the most that GPUs move at once. */
 function wideStorage(dtype: DType, name: string, nativeF16: boolean): ReturnType<typeof storage> {
-  if (dtype !== 'f16') return { element: 'mat2x4<f32>', load: `${name}[i]`, store: 'value' }
+  if (dtype !== 'f16') return { element: 'mat2x4<f32>', load: `return ${name}[i];`, store: 'value' }
   const halves = (words: string): string =>
     nativeF16
       ? `vec4<f32>(bitcast<vec4<f16>>(${words}))`
       : `vec4<f32>(unpack2x16float(${words}.x), unpack2x16float(${words}.y))`
-  const load = `mat2x4<f32>(${halves(`${name}[i].xy`)}, ${halves(`${name}[i].zw`)})`
+  const load = `let words = ${name}[i]; return mat2x4<f32>(${halves('words.xy')}, ${halves('words.zw')});`
   return { element: 'vec4<u32>', load, store: 'unstorable' }
 }
 
@@ -194,21 +194,27 @@ function storage(
   name: string,
   nativeF16: boolean,
 ): { element: string; load: string; store: string } {
-  if (dtype !== 'f16') return { element: vectorType(dtype, width), load: `${name}[i]`, store: 'value' }
+  if (dtype !== 'f16')
+    return { element: vectorType(dtype, width), load: `return ${name}[i];`, store: 'value' }
   if (nativeF16) {
     const element = vectorType('f16', width)
-    return { element, load: `${vectorType('f32', width)}(${name}[i])`, store: `${element}(value)` }
+    return { element, load: `return ${vectorType('f32', width)}(${name}[i]);`, store: `${element}(value)` }
   }
   switch (width) {
     case 1:
       // A single half cannot be stored: its neighbour shares the word. Plans never ask for it.
-      return { element: 'u32', load: `unpack2x16float(${name}[i >> 1u])[i & 1u]`, store: 'unpackable' }
+      return {
+        element: 'u32',
+        load: `return unpack2x16float(${name}[i >> 1u])[i & 1u];`,
+        store: 'unpackable',
+      }
     case 2:
-      return { element: 'u32', load: `unpack2x16float(${name}[i])`, store: 'pack2x16float(value)' }
+      return { element: 'u32', load: `return unpack2x16float(${name}[i]);`, store: 'pack2x16float(value)' }
     case 4:
       return {
         element: 'vec2<u32>',
-        load: `vec4<f32>(unpack2x16float(${name}[i].x), unpack2x16float(${name}[i].y))`,
+        // Read as a whole: compilers for CPUs load each word that is named, and check each index.
+        load: `let words = ${name}[i]; return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));`,
         store: 'vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))',
       }
     default:

@@ -103,19 +103,24 @@ function loadWidth(problem: KernelProblem): 4 | 8 {
 }
 
 interface TileForm {
+  /** Columns of an invocation. */
+  readonly columns: 2 | 4
   readonly load: 4 | 8
   readonly tileRows: number
   readonly workgroup: number
 }
 
-function configureTile(problem: KernelProblem, { load, tileRows, workgroup }: TileForm): KernelConfig {
+function configureTile(
+  problem: KernelProblem,
+  { columns, load, tileRows, workgroup }: TileForm,
+): KernelConfig {
   const y = tensorOf(problem, 'y')
   return {
-    bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, 4)],
+    bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, columns)],
     constants: constantsOf(problem, { ROWS: tileRows, LOAD: load }, { WIDE: load === 8 }),
-    packWidth: 4,
+    packWidth: columns,
     workgroupSize: [workgroup, 1, 1],
-    grid: [Math.ceil(widthOf(y) / 4 / workgroup), ceilDiv(rowsOf(y), tileRows), 1],
+    grid: [Math.ceil(widthOf(y) / columns / workgroup), ceilDiv(rowsOf(y), tileRows), 1],
   }
 }
 
@@ -126,6 +131,7 @@ const tile: KernelVariant = {
   supports: isPackable,
   configure: (problem, capabilities) =>
     configureTile(problem, {
+      columns: 4,
       load: 4,
       tileRows: Math.min(maxTileRows(capabilities), maxRows(problem)),
       workgroup: invocations,
@@ -252,6 +258,8 @@ const narrowTile: KernelVariant = {
     maxRows(problem) <= maxGemvRows,
   configure: (problem, { subgroupSize = invocations }) =>
     configureTile(problem, {
+      // More than four columns of weights at once do not stay in registers.
+      columns: isGated(problem) ? 2 : 4,
       load: loadWidth(problem),
       tileRows: maxRows(problem),
       workgroup: subgroupSize,

@@ -165,11 +165,12 @@ describe('the prelude', () => {
   test.each([
     [1, 'array<u32>', 'unpack2x16float(x[i >> 1u])[i & 1u]'],
     [2, 'array<u32>', 'unpack2x16float(x[i])'],
-    [4, 'array<vec2<u32>>', 'vec4<f32>(unpack2x16float(x[i].x), unpack2x16float(x[i].y))'],
-  ] as const)('loads %i packed halves from u32 words', (width, type, load) => {
+    [4, 'array<vec2<u32>>', 'vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y))'],
+  ] as const)('loads %i packed halves from u32 words, all at once', (width, type, load) => {
     const { code } = assemble('', { config: bind({ width }), tensors: { x: { ...view, dtype: 'f16' } } })
     expect(code).toContain(`x: ${type};`)
     expect(code).toContain(load)
+    expect(code.split('x[i')).toHaveLength(2)
     expect(code).not.toContain('enable f16')
   })
 

@@ -173,7 +173,7 @@ describe('compiles', () => {
       linear_matrix: native f16 × 4
       linear_gemv: f32 × 4, native f16 × 4, packed f16 × 4
       linear_gemv_subgroups: f32 × 4, native f16 × 4, packed f16 × 4
-      linear_narrow_tile: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_narrow_tile: f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       linear_subgroup_tile: f32 × 2, native f16 × 2, packed f16 × 2
       rms_norm: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       rms_norm_subgroup: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
