@@ -68,7 +68,7 @@ async function profile(
   llm: LlmEngine,
   { promptTokens, newTokens = 8, signal }: ProfileOptions,
 ): Promise<StepProfile[]> {
-  const { plans, device, options, config } = llm
+  const { device, options, config } = llm
   if (device.profile === undefined) throw noTimestamps(device.adapter.description)
   const maxNewTokens = checkCount('newTokens', newTokens, options.maxSeqLen - 1)
   const room = options.maxSeqLen - maxNewTokens
@@ -81,13 +81,16 @@ async function profile(
     stopTokenIds: new Set<number>(),
     sampling: { temperature: 0, seed: [0, 0] },
   } as const
+  // What a driver puts off until a kernel first runs is nobody's time.
+  for await (const _ of llm.generate({ ...request, maxNewTokens: 1 }, signal));
   await llm.timeSteps(
     (step) => steps.push(step),
     async () => {
       for await (const _ of llm.generate(request, signal));
     },
   )
-  return plans.flatMap((plan, index) =>
+  // Others than before, where the device was lost on the way.
+  return llm.plans.flatMap((plan, index) =>
     (['prefill', 'decode'] as const).flatMap((kind) => {
       const own = steps.filter(
         (step) => step.plan === plan && (step.dims.T === step.dims.S) === (kind === 'decode'),

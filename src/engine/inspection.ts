@@ -11,6 +11,7 @@ import {
   type PlanDocument,
 } from '../plan/document.ts'
 import { tensorBytes, type Plan } from '../plan/types.ts'
+import { placeOf } from './kernelTimes.ts'
 import { arenaSizes } from './load.ts'
 import { weightsOf } from './loadWeights.ts'
 
@@ -38,6 +39,8 @@ export interface PlanInspection extends PlanDocument {
 export interface DispatchInspection extends DispatchDocument {
   /** Index of its WGSL among the model's shaders. */
   readonly shader: number
+  /** The `origin` under which profiles sum it up, such as `layers.*.mlp.down_proj`. */
+  readonly place: string
 }
 
 /** Memory on the device. */
@@ -68,6 +71,7 @@ export function inspectPlans(plans: readonly [Plan, ...Plan[]]): ModelInspection
         dispatches: document.dispatches.map((dispatch, index) => ({
           ...dispatch,
           shader: shaderOf(plan.dispatches[index]!.shader.code),
+          place: placeOf(dispatch.origin),
         })),
         valueBytes: graph.values.map(({ shape, dtype }) =>
           tensorBytes(numElements(shape, plan.maxima), dtype),

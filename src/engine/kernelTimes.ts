@@ -26,7 +26,7 @@ export interface KernelTime {
 }
 
 /** The `origin` that kernels of alike layers and bands share. */
-function placeOf(origin: string): string {
+export function placeOf(origin: string): string {
   return origin.replace(/\blayers\.\d+\b/, 'layers.*').replaceAll(/\[\d+:\d+\]/g, '[*]')
 }
 
