@@ -2,8 +2,7 @@
 // GPU draws with, or its inverse.
 
 import { mat4, vec3 } from 'wgpu-matrix'
-import type { Rect } from './layout.ts'
-import type { Point } from './routes.ts'
+import type { Point, Rect } from './places.ts'
 
 export interface Camera {
   /** World coordinates of the middle. */

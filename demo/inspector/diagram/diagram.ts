@@ -55,8 +55,7 @@ export function groupByLayer(origins: readonly string[]): {
   const places = origins.map((origin) => {
     const layer = layerOf(origin)
     hasLayers ||= layer !== undefined
-    const title =
-      layer === undefined ? (hasLayers ? 'After the layers' : 'Before the layers') : titleOf(layer)
+    const title = layer === undefined ? (hasLayers ? 'Output' : 'Input') : titleOf(layer)
     const group = indices.get(title) ?? groups.push(title) - 1
     indices.set(title, group)
     return { group, path: layer === undefined ? origin : origin.slice(layer.length + 1) }

@@ -1,30 +1,9 @@
 // Where everything stands. A group is a column of lines, each op below what it takes from; groups fill a grid like text,
-// with gutters between them in which edges run. Not here: the way of an edge (routes.ts). World units are CSS pixels at
-// scale 1.
+// with gutters between them in which edges run. Not here: the way of an edge (routes.ts).
 
 import type { Diagram, DiagramNode } from './diagram.ts'
+import { sizes, type PlacedGroup, type PlacedNode } from './places.ts'
 import { routeEdges, type Route } from './routes.ts'
-
-export interface Rect {
-  readonly x: number
-  readonly y: number
-  readonly width: number
-  readonly height: number
-}
-
-export interface PlacedNode extends Rect {
-  /** Of its group, from the top. */
-  readonly line: number
-}
-
-export interface PlacedGroup extends Rect {
-  /** Where the lines of nodes begin and end. */
-  readonly lines: readonly { readonly top: number; readonly bottom: number }[]
-  /** Right of all nodes; edges that pass lines run from here on. */
-  readonly lanesFrom: number
-  /** Top of its row in the grid. */
-  readonly rowTop: number
-}
 
 export interface Layout {
   /** By node of the diagram. */
@@ -36,21 +15,6 @@ export interface Layout {
   readonly width: number
   readonly height: number
 }
-
-export const sizes = {
-  nodeWidth: 224,
-  nodePadding: 10,
-  titleHeight: 20,
-  lineHeight: 16,
-  chipHeight: 18,
-  chipGap: 4,
-  groupPadding: 20,
-  groupHeader: 52,
-  lineGap: 40,
-  nodeGap: 20,
-  laneWidth: 12,
-  gutter: 72,
-} as const
 
 /** More ops than this are not put side by side. */
 const maxPerLine = 3
@@ -185,7 +149,7 @@ function countLanes({ nodes, edges, groups }: Diagram, linesOf: readonly number[
   for (const { from, to, key } of edges) {
     const target = nodes[to]!.group
     const isNear =
-      nodes[from]!.group === target ? lineOf.get(to)! === lineOf.get(from)! + 1 : lineOf.get(to) === 0
+      nodes[from]!.group === target ? lineOf.get(to) === 1 + lineOf.get(from)! : lineOf.get(to) === 0
     if (!isNear) keys[target]!.add(key)
   }
   return keys.map(({ size }) => size)

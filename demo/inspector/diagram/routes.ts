@@ -2,12 +2,7 @@
 // round. Edges that carry the same share their way as far as it goes.
 
 import type { Diagram } from './diagram.ts'
-import { sizes, type PlacedGroup, type PlacedNode } from './layout.ts'
-
-export interface Point {
-  readonly x: number
-  readonly y: number
-}
+import { sizes, type PlacedGroup, type PlacedNode, type Point } from './places.ts'
 
 /** From the lower side of the one box to the upper side of the other. */
 export type Route = readonly Point[]

@@ -37,8 +37,8 @@ export const familyNames: Readonly<Record<Family, string>> = {
 }
 
 export function familyOf(op: string): Family {
-  if (/^linear/.test(op)) return 'linear'
-  if (/^attention/.test(op)) return 'attention'
+  if (op.startsWith('linear')) return 'linear'
+  if (op.startsWith('attention')) return 'attention'
   if (/norm/i.test(op)) return 'norm'
   if (/rotary|kvWrite/i.test(op)) return 'rotary'
   if (/embedding|gatherRows|selectTokens/.test(op)) return 'embedding'

@@ -3,7 +3,8 @@
 
 import { toScreen, type Camera, type Viewport } from '../diagram/camera.ts'
 import type { Diagram, DiagramNode } from '../diagram/diagram.ts'
-import { sizes, type Layout, type Rect } from '../diagram/layout.ts'
+import type { Layout } from '../diagram/layout.ts'
+import { sizes, type Rect } from '../diagram/places.ts'
 import { cssColour, faded, heatColour, type Palette, type Rgba } from './colours.ts'
 import { chipRects } from './scene.ts'
 
@@ -27,6 +28,8 @@ const midScale = 0.16
 /** CSS pixels, where the scale allows. */
 const groupSize = 15
 const kindSize = 12
+/** World units: names of neighbours must not meet. */
+const mostFarSize = 74
 
 export function drawLabels(
   context: CanvasRenderingContext2D,
@@ -76,7 +79,7 @@ function drawGroupName(
   zoom: number,
 ): void {
   const isFar = zoom < midScale
-  const size = Math.min(Math.max(17, groupSize / zoom), isFar ? width / 5 : sizes.groupHeader * 0.8)
+  const size = Math.min(Math.max(17, groupSize / zoom), isFar ? mostFarSize : sizes.groupHeader * 0.8)
   context.font = `650 ${size}px ${family}`
   context.fillStyle = palette.text
   if (!isFar) {

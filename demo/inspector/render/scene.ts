@@ -1,7 +1,8 @@
 // Layout and looks → what the GPU draws: instances of boxes and line segments. Pure.
 
-import { sizes, type Layout, type Rect } from '../diagram/layout.ts'
 import type { Diagram } from '../diagram/diagram.ts'
+import type { Layout } from '../diagram/layout.ts'
+import { sizes, type Point, type Rect } from '../diagram/places.ts'
 import { faded, familyOf, heatColour, mix, type Palette, type Rgba } from './colours.ts'
 
 /** Bytes: rectangle, fill, border, radius and width of the border. */
@@ -81,13 +82,7 @@ function lineInstances({ edges }: Diagram, layout: Layout, looks: Looks): ArrayB
   const { palette, selected, highlighted } = looks
   const colours = { value: palette.edge, state: palette.stateEdge, order: palette.orderEdge }
   const isActive = ({ from, to }: Diagram['edges'][number]): boolean => from === selected || to === selected
-  const arrow = ({
-    x,
-    y,
-  }: {
-    readonly x: number
-    readonly y: number
-  }): [number, number, number, number][] => [
+  const arrow = ({ x, y }: Point): [number, number, number, number][] => [
     [x - 4, y - 6, x, y],
     [x + 4, y - 6, x, y],
   ]

@@ -15,7 +15,7 @@ import {
 } from '../diagram/camera.ts'
 import type { Diagram } from '../diagram/diagram.ts'
 import { layOut, type Layout } from '../diagram/layout.ts'
-import type { Point } from '../diagram/routes.ts'
+import type { Point } from '../diagram/places.ts'
 import { createRenderer, type Renderer } from './gpu.ts'
 import { drawLabels, type LabelStyle } from './labels.ts'
 import { makeScene, type Looks } from './scene.ts'

@@ -171,7 +171,7 @@ function Buffers({ session, inspection, dispatch, plan }: BuffersProps): JSX.Ele
   const { buffers } = inspection.plans[plan]!
   return (
     <ul class="buffers" aria-label="Buffers">
-      {dispatch.bindings.map(({ buffer, access, bytes }, binding) => {
+      {dispatch.bindings.map(({ buffer, offset, access, bytes }, binding) => {
         const { role, label } = buffers[buffer]!
         return (
           <li key={binding}>
@@ -182,7 +182,7 @@ function Buffers({ session, inspection, dispatch, plan }: BuffersProps): JSX.Ele
             >
               <span class={`role ${role}`}>{role}</span>
               <span class="name" title={label}>
-                {shortName(label)}
+                {role === 'step' ? `inputs, from byte ${offset}` : shortName(label)}
               </span>
               <span class="number">
                 {access === 'read' ? '' : 'writes '}

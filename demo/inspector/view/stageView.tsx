@@ -13,7 +13,7 @@ import { FamilyLegend, HeatLegend } from './legend.tsx'
 import { OpList } from './opList.tsx'
 import { Toolbar } from './toolbar.tsx'
 
-/** Where details lie over the drawing, and how much of it they cover in CSS pixels. */
+/** Where controls and details lie over the drawing, and how much of it details cover in CSS pixels. */
 const wide = '(min-width: 900px)'
 const detailsWidth = 396
 
@@ -51,11 +51,14 @@ export function StageView({ session, state, palette }: StageViewProps): JSX.Elem
   useEffect(() => {
     const heightOf = (element: HTMLElement | null): number => element?.offsetHeight ?? 0
     const made = new Stage({
-      insets: () => ({
-        top: heightOf(top.current),
-        bottom: heightOf(bottom.current),
-        right: latest.current.selection !== undefined && matchMedia(wide).matches ? detailsWidth : 0,
-      }),
+      insets: () =>
+        matchMedia(wide).matches
+          ? {
+              top: heightOf(top.current),
+              bottom: heightOf(bottom.current),
+              right: latest.current.selection === undefined ? 0 : detailsWidth,
+            }
+          : { top: 0, bottom: 0, right: 0 },
       canvas: canvas.current!,
       labels: labels.current!,
       surface: surface.current!,
@@ -70,7 +73,9 @@ export function StageView({ session, state, palette }: StageViewProps): JSX.Elem
     return () => made.destroy()
   }, [])
   useEffect(() => {
-    if (diagram !== undefined) stage.current?.setDiagram(diagram)
+    if (diagram === undefined) return
+    stage.current?.setDiagram(diagram)
+    if (node !== undefined) stage.current?.reveal(node)
   }, [diagram])
   useEffect(() => {
     const hottest = times === undefined ? 0 : Math.max(...times)
@@ -95,24 +100,31 @@ export function StageView({ session, state, palette }: StageViewProps): JSX.Elem
       : `${view === 'graph' ? 'Graph' : 'Plan'} of ${diagram.nodes.length} ${view === 'graph' ? 'ops' : 'dispatches'} in ${diagram.groups.length} groups`
   return (
     <section class="stage" aria-label="Diagram">
-      <div
-        ref={surface}
-        class={`surface ${hovered === undefined ? '' : 'pointing'}`}
-        role="application"
-        tabIndex={0}
-        aria-label={`${summary}. Arrows move, plus and minus zoom, 0 shows all.`}
-      >
-        <canvas ref={canvas} role="img" aria-label={summary} />
-        <canvas ref={labels} aria-hidden="true" />
-      </div>
-      {failure !== undefined && (
-        <p class="no-stage" role="alert">
-          <Icon name="warning" /> {failure} The list of ops and the panels work without it.
-        </p>
-      )}
       <div ref={top} class="stage-top">
         <Toolbar {...{ session, state }} />
         {diagram !== undefined && <OpList diagram={diagram} selected={node} onChoose={choose} />}
+      </div>
+      <div class="view">
+        <div
+          ref={surface}
+          class={`surface ${hovered === undefined ? '' : 'pointing'}`}
+          role="application"
+          tabIndex={0}
+          aria-label={`${summary}. Arrows move, plus and minus zoom, 0 shows all.`}
+        >
+          <canvas ref={canvas} role="img" aria-label={summary} />
+          <canvas ref={labels} aria-hidden="true" />
+        </div>
+        {failure !== undefined && (
+          <p class="no-stage" role="alert">
+            <Icon name="warning" /> {failure} The list of ops and the panels work without it.
+          </p>
+        )}
+        <div class="zoom" role="group" aria-label="Zoom">
+          <IconButton icon="plus" label="Zoom in" onClick={() => stage.current?.zoom(zoomStep)} />
+          <IconButton icon="minus" label="Zoom out" onClick={() => stage.current?.zoom(1 / zoomStep)} />
+          <IconButton icon="fit" label="Show all" onClick={() => stage.current?.fit()} />
+        </div>
       </div>
       {diagram !== undefined && (
         <div ref={bottom} class="stage-bottom">
@@ -127,11 +139,6 @@ export function StageView({ session, state, palette }: StageViewProps): JSX.Elem
           )}
         </div>
       )}
-      <div class="zoom" role="group" aria-label="Zoom">
-        <IconButton icon="plus" label="Zoom in" onClick={() => stage.current?.zoom(zoomStep)} />
-        <IconButton icon="minus" label="Zoom out" onClick={() => stage.current?.zoom(1 / zoomStep)} />
-        <IconButton icon="fit" label="Show all" onClick={() => stage.current?.fit()} />
-      </div>
     </section>
   )
 }
