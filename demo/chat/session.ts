@@ -10,7 +10,7 @@ import type { ModelChoice } from '../shared/engine.ts'
 import { ModelLoader, type ModelActions, type ModelState } from '../shared/modelLoader.ts'
 import { defaultSettings, type Sampling, type Settings } from './settings.ts'
 import { Storage } from './storage.ts'
-import type { Notice } from '../shared/view/noticeBar.tsx'
+import type { Notice } from '../shared/notice.ts'
 import { Store } from '../shared/store.ts'
 
 export interface SessionState {

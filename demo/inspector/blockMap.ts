@@ -23,7 +23,7 @@ export function blockMap({ numBlocks, blockSize, sequences }: CacheState): Cell[
 
 /** Columns of a map that is about `aspect` times as wide as high; its last row is full if that can be. */
 export function mapColumns(numBlocks: number, aspect: number): number {
-  const most = Math.max(1, Math.ceil(Math.sqrt(numBlocks * aspect)))
+  const most = Math.min(numBlocks, Math.ceil(Math.sqrt(numBlocks * aspect)))
   for (let columns = most; columns > most / 2; columns--) if (numBlocks % columns === 0) return columns
   return most
 }

@@ -13,7 +13,7 @@ import {
 import { isCancelled, shownFault, type ShownFault } from '../shared/fault.ts'
 import { ModelLoader, type ModelActions, type ModelState } from '../shared/modelLoader.ts'
 import { Store } from '../shared/store.ts'
-import type { Notice } from '../shared/view/noticeBar.tsx'
+import type { Notice } from '../shared/notice.ts'
 import type { Theme } from '../shared/theme.ts'
 import { loadEngine, type InspectedEngine } from './engine.ts'
 import { keptTheme, keepTheme } from './keptTheme.ts'

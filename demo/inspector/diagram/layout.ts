@@ -32,7 +32,7 @@ export function layOut(diagram: Diagram, aspect: number): Layout {
   const grid = bestGrid(measureGroups(linesOf, countLanes(diagram, linesOf), heights), aspect)
   const nodes: PlacedNode[] = []
   const groups = linesOf.map((lines, index): PlacedGroup => {
-    const { x, y, size } = grid.cells[index]!
+    const { x, y, columnRight, size } = grid.cells[index]!
     let top = y + sizes.groupHeader
     const places = lines.map((line, lineIndex) => {
       const height = Math.max(...line.map((node) => heights[node]!))
@@ -46,7 +46,7 @@ export function layOut(diagram: Diagram, aspect: number): Layout {
       return place
     })
     const lanesFrom = x + sizes.groupPadding + size.contentWidth
-    return { x, y, width: size.width, height: size.height, lines: places, lanesFrom, rowTop: y }
+    return { x, y, width: size.width, height: size.height, lines: places, lanesFrom, columnRight }
   })
   const { width, height } = grid
   return { nodes, groups, edges: routeEdges(diagram, nodes, groups), width, height }
@@ -81,7 +81,12 @@ function measureGroups(
 }
 
 interface Grid {
-  readonly cells: readonly { readonly x: number; readonly y: number; readonly size: GroupSize }[]
+  readonly cells: readonly {
+    readonly x: number
+    readonly y: number
+    readonly columnRight: number
+    readonly size: GroupSize
+  }[]
   readonly width: number
   readonly height: number
 }
@@ -110,6 +115,7 @@ function gridOf(groups: readonly GroupSize[], columns: number): Grid {
     cells: groups.map((size, index) => ({
       x: lefts[index % columns]!,
       y: tops[Math.floor(index / columns)]!,
+      columnRight: lefts[(index % columns) + 1]! - gutter,
       size,
     })),
     width: lefts.at(-1)!,

@@ -22,8 +22,8 @@ export interface PlacedGroup extends Rect {
   readonly lines: readonly { readonly top: number; readonly bottom: number }[]
   /** Right of all nodes; edges that pass lines run from here on. */
   readonly lanesFrom: number
-  /** Top of its row in the grid. */
-  readonly rowTop: number
+  /** Right end of its column in the grid, where a gutter begins. */
+  readonly columnRight: number
 }
 
 export const sizes = {

@@ -28,8 +28,10 @@ export function routeEdges(
     const start = { x: source.x + source.width * starts[index]!, y: source.y + source.height }
     const end = { x: target.x + target.width * ends[index]!, y: target.y }
     const isInside = sourceGroup === targetGroup
-    if (isInside && target.line === source.line + 1) return curve(start, end)
     const own = groups[sourceGroup]!
+    // Past higher boxes of its line first.
+    if (isInside && target.line === source.line + 1)
+      return [start, ...curve({ x: start.x, y: own.lines[source.line]!.bottom }, end)]
     const other = groups[targetGroup]!
     const below = own.lines[source.line]!.bottom + clearance
     const above = other.lines[target.line]!.top - clearance
@@ -52,8 +54,8 @@ export function routeEdges(
     }
     // Aside by key, so that different values do not lie on each other.
     const aside = (key % 5) * laneStep
-    const gutter = own.x + own.width + sizes.gutter / 4 + aside
-    const channel = other.rowTop - sizes.gutter / 4 - aside
+    const gutter = own.columnRight + sizes.gutter / 4 + aside
+    const channel = other.y - sizes.gutter / 4 - aside
     const way = [start, { x: start.x, y: below }, { x: gutter, y: below }, { x: gutter, y: channel }]
     if (target.line === 0) return rounded([...way, { x: end.x, y: channel }, end])
     const x = lane()

@@ -116,11 +116,12 @@ function drawKind(
   const wanted = kindSize / zoom
   const room = place.width - 2 * sizes.nodePadding
   context.font = `600 ${wanted}px ${family}`
-  const size = wanted * Math.min(1, room / context.measureText(title).width)
+  const chipsTop = chipRects(place, chips.length)[0]?.y ?? place.y + place.height
+  const fits = Math.min(room / context.measureText(title).width, ((chipsTop - place.y) * 0.6) / wanted)
+  const size = wanted * Math.min(1, fits)
   context.font = `600 ${size}px ${family}`
   context.textAlign = 'center'
   context.fillStyle = inkFor(style, index) ?? style.palette.text
-  const chipsTop = chipRects(place, chips.length)[0]?.y ?? place.y + place.height
   context.fillText(title, place.x + place.width / 2, (place.y + chipsTop) / 2)
 }
 

@@ -2,13 +2,8 @@
 
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
+import type { Notice } from '../notice.ts'
 import { IconButton } from './icons.tsx'
-
-export interface Notice {
-  readonly text: string
-  /** Of the button beside it. */
-  readonly action?: { readonly label: string; readonly run: () => void }
-}
 
 const noticeMs = 10_000
 

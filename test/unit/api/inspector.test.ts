@@ -7,7 +7,7 @@ import type { Device } from '../../../src/device/device.ts'
 import { createReferenceDevice } from '../../../src/device/reference/reference.ts'
 import { createNullEngine } from '../../helpers/nullEngine.ts'
 import { pair } from '../worker/pairs.ts'
-import { collect, openEngine, prompt, slowDevice } from './models.ts'
+import { collect, openEngine, prompt } from './models.ts'
 
 /** A device whose dispatch `i` takes `i + 1` microseconds. */
 function clockedDevice(): Device {
@@ -18,6 +18,24 @@ function clockedDevice(): Device {
       outputs: await device.run(prepared, step, outputs),
       nanoseconds: Float64Array.from(prepared.plan.dispatches, (_, index) => (index + 1) * 1000),
     }),
+  }
+}
+
+/** A device that runs a few steps, and more only once it is opened. */
+function gatedDevice(): { readonly device: Device; readonly open: () => void } {
+  const device = createReferenceDevice()
+  let open = (): void => undefined
+  const gate = new Promise<void>((resolve) => (open = resolve))
+  let numSteps = 0
+  return {
+    open: () => open(),
+    device: {
+      ...device,
+      async run(...args) {
+        if (++numSteps > 3) await gate
+        return device.run(...args)
+      },
+    },
   }
 }
 
@@ -64,7 +82,8 @@ describe.each(places)('an engine $name', ({ open }) => {
   })
 
   test('tells who holds which blocks while requests run, and that all are free after them', async () => {
-    await using engine = await open(slowDevice().device)
+    const { device, open: openGate } = gatedDevice()
+    await using engine = await open(device)
     const before = await engine.inspect.kvCache()
     expect(before).toMatchObject({ blockSize: 16, numBlocks: 8, numFree: 8, sequences: [] })
     const requests = [20, 7].map((length) =>
@@ -88,6 +107,7 @@ describe.each(places)('an engine $name', ({ open }) => {
       expect(cachedTokens).toBeGreaterThanOrEqual(promptTokens)
       expect(blocks).toHaveLength(Math.ceil(cachedTokens / 16))
     }
+    openGate()
     for (const stream of streams) await stream.return?.()
     await expect.poll(async () => (await engine.inspect.kvCache()).numFree).toBe(8)
   })
