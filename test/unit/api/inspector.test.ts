@@ -21,18 +21,21 @@ function clockedDevice(): Device {
   }
 }
 
-/** A device that runs a few steps, and more only once it is opened. */
-function gatedDevice(): { readonly device: Device; readonly open: () => void } {
+/** A device that runs a step when it is let, or all once it is opened. */
+function gatedDevice(): { readonly device: Device; readonly letOne: () => void; readonly open: () => void } {
   const device = createReferenceDevice()
-  let open = (): void => undefined
-  const gate = new Promise<void>((resolve) => (open = resolve))
-  let numSteps = 0
+  const waiting: (() => void)[] = []
+  let isOpen = false
   return {
-    open: () => open(),
+    letOne: () => waiting.shift()?.(),
+    open() {
+      isOpen = true
+      for (const go of waiting) go()
+    },
     device: {
       ...device,
       async run(...args) {
-        if (++numSteps > 3) await gate
+        if (!isOpen) await new Promise<void>((resolve) => waiting.push(resolve))
         return device.run(...args)
       },
     },
@@ -82,8 +85,8 @@ describe.each(places)('an engine $name', ({ open }) => {
   })
 
   test('tells who holds which blocks while requests run, and that all are free after them', async () => {
-    const { device, open: openGate } = gatedDevice()
-    await using engine = await open(device)
+    const gate = gatedDevice()
+    await using engine = await open(gate.device)
     const before = await engine.inspect.kvCache()
     expect(before).toMatchObject({ blockSize: 16, numBlocks: 8, numFree: 8, sequences: [] })
     const requests = [20, 7].map((length) =>
@@ -95,8 +98,14 @@ describe.each(places)('an engine $name', ({ open }) => {
       }),
     )
     const streams = requests.map((request) => request[Symbol.asyncIterator]())
-    await Promise.all(streams.map((stream) => stream.next()))
-    const { sequences, numFree } = await engine.inspect.kvCache()
+    const firsts = streams.map((stream) => stream.next())
+    let state = await engine.inspect.kvCache()
+    while (state.sequences.filter(({ status }) => status === 'running').length < 2) {
+      gate.letOne()
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      state = await engine.inspect.kvCache()
+    }
+    const { sequences, numFree } = state
     expect(new Set(sequences.map(({ promptTokens }) => promptTokens))).toEqual(new Set([20, 7]))
     expect(new Set(sequences.map(({ id }) => id)).size).toBe(2)
     const held = sequences.flatMap(({ blocks }) => blocks)
@@ -107,7 +116,8 @@ describe.each(places)('an engine $name', ({ open }) => {
       expect(cachedTokens).toBeGreaterThanOrEqual(promptTokens)
       expect(blocks).toHaveLength(Math.ceil(cachedTokens / 16))
     }
-    openGate()
+    gate.open()
+    await Promise.all(firsts)
     for (const stream of streams) await stream.return?.()
     await expect.poll(async () => (await engine.inspect.kvCache()).numFree).toBe(8)
   })
