@@ -4,7 +4,7 @@ import { openEngine, type LoadOptions, type ModelChoice, type PageEngine } from 
 import type { ChatTurn } from './context.ts'
 import type { Sampling } from './settings.ts'
 
-export interface AnswerRequest {
+interface AnswerRequest {
   readonly messages: readonly ChatTurn[]
   readonly sampling: Sampling & { readonly seed: number }
   readonly signal: AbortSignal

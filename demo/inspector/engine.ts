@@ -9,7 +9,7 @@ import {
   type PageEngine,
 } from '../shared/engine.ts'
 
-export interface GenerateRequest {
+interface GenerateRequest {
   readonly prompt: string
   readonly maxTokens: number
   readonly seed: number

@@ -19,7 +19,7 @@ export interface Layout {
 /** More ops than this are not put side by side. */
 const maxPerLine = 3
 
-export function nodeHeight({ lines, chips }: Pick<DiagramNode, 'lines' | 'chips'>): number {
+function nodeHeight({ lines, chips }: Pick<DiagramNode, 'lines' | 'chips'>): number {
   const { nodePadding, titleHeight, lineHeight, chipHeight, chipGap } = sizes
   const text = titleHeight + lineHeight * (1 + lines.length)
   return 2 * nodePadding + text + chips.length * (chipHeight + chipGap)
