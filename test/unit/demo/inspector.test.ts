@@ -1,7 +1,7 @@
 // What the inspector page decides without a browser: diagrams of a real model, where boxes and edges stand, what is under
 // the pointer, the map of KV blocks.
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { blockMap, mapColumns } from '../../../demo/inspector/blockMap.ts'
 import {
