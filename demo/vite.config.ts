@@ -19,7 +19,7 @@ const config: UserConfig = defineConfig({
     // A page under `default-src 'self'` cannot load images from data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { chat: at('chat/index.html') } },
+    rolldownOptions: { input: { chat: at('chat/index.html'), inspector: at('inspector/index.html') } },
   },
 })
 

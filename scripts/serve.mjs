@@ -52,8 +52,10 @@ async function serve({ port, host, root, 'no-open': noOpen }) {
   const address = await listen(server, host, port)
   const doctor = spawnDoctor()
   stopOnSignal(server, doctor)
-  const url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}/chat/`
+  const base = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+  const url = `${base}/chat/`
   console.log(`${bold('Tabhopper chat')}  ${url}`)
+  console.log(`${bold('Inspector')}       ${base}/inspector/`)
   console.log(dim('The model runs in the browser and works offline. Ctrl-C stops the server.'))
   if (!noOpen) open(url)
   const line = await adapterLine(doctor)

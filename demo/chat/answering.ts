@@ -4,8 +4,8 @@
 import { requestFor } from './context.ts'
 import type { Answer, Conversation } from './conversation.ts'
 import type { AnswerEnd, ChatEngine } from './engine.ts'
-import { isCancelled, isFatal, shownFault, type ShownFault } from './fault.ts'
-import { createPacer } from './frames.ts'
+import { isCancelled, isFatal, shownFault, type ShownFault } from '../shared/fault.ts'
+import { createPacer } from '../shared/frames.ts'
 import { randomSeed, type Sampling } from './settings.ts'
 
 export interface AnswerTask {

@@ -1,7 +1,7 @@
 // What a conversation is and how it changes: pure functions that return a new one.
 // Not here: keeping it (storage.ts), getting answers (session.ts).
 
-import type { ShownFault } from './fault.ts'
+import type { ShownFault } from '../shared/fault.ts'
 
 export interface UserMessage {
   readonly id: string

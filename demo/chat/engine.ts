@@ -1,54 +1,10 @@
-// What the page uses of the library, and the only file that imports it.
+// A model as the chat page sees it: something that answers conversations.
 
-import { createEngine, type AdapterInfo, type CachedModel, type LoadProgress } from '../../src/index.ts'
+import { openEngine, type LoadOptions, type ModelChoice, type PageEngine } from '../shared/engine.ts'
 import type { ChatTurn } from './context.ts'
-import type { LoadReport } from './progress.ts'
 import type { Sampling } from './settings.ts'
 
-export { RuntimeFault } from '../../src/index.ts'
-export type { AdapterInfo, CachedModel }
-
-export type ModelChoice =
-  | { readonly kind: 'embedded' }
-  /** A hub id or an address. The token is not kept. */
-  | { readonly kind: 'named'; readonly name: string; readonly token?: string | undefined }
-  | { readonly kind: 'files'; readonly label: string; readonly files: readonly File[] }
-
-export const embeddedModel = 'tiny-llama'
-
-/** Relative to the page: beside the folder that it is in. */
-const embeddedAddress = `../models/${embeddedModel}`
-
-export const labelOf = (choice: ModelChoice): string => {
-  switch (choice.kind) {
-    case 'embedded':
-      return embeddedModel
-    case 'named':
-      return labelOfName(choice.name)
-    case 'files':
-      return choice.label
-    default:
-      return choice satisfies never
-  }
-}
-
-/** A hub id as it is; of an address the folder or the file. */
-function labelOfName(name: string): string {
-  if (!name.includes(':')) return name
-  const path = name.replace(/[?#].*$/, '').replace(/\/+$/, '')
-  return path.slice(path.lastIndexOf('/') + 1)
-}
-
-/** Answers at the same time, in different conversations. */
-const maxNumSeqs = 4
-
-export interface LoadOptions {
-  readonly signal: AbortSignal
-  readonly onProgress: (progress: LoadReport) => void
-  readonly onNotice: (message: string) => void
-}
-
-export interface AnswerRequest {
+interface AnswerRequest {
   readonly messages: readonly ChatTurn[]
   readonly sampling: Sampling & { readonly seed: number }
   readonly signal: AbortSignal
@@ -62,43 +18,16 @@ export interface AnswerEnd {
   readonly tokensPerSecond: number | undefined
 }
 
-export interface ChatEngine {
-  readonly label: string
-  readonly adapter: AdapterInfo
-  readonly maxSeqLen: number
-  /** Bytes on the device. */
-  memoryBytes(): number
+export interface ChatEngine extends PageEngine {
   /** Pieces of text; the last one has `end`. */
   answer(request: AnswerRequest): AsyncGenerator<{ readonly text: string; readonly end?: AnswerEnd }>
-  /** Models from hubs and servers that this browser keeps. */
-  keptModels(): Promise<CachedModel[]>
-  deleteKept(model: string): Promise<number>
-  dispose(): Promise<void>
 }
 
 /** Throws the faults of createEngine. */
-export async function loadEngine(
-  choice: ModelChoice,
-  { signal, onProgress, onNotice }: LoadOptions,
-): Promise<ChatEngine> {
-  const engine = await createEngine({
-    signal,
-    onNotice,
-    onProgress: (progress) => onProgress(reportOf(progress)),
-    onEvent: ({ numSequences }) =>
-      onNotice(`The graphics device was lost and is back${numSequences > 0 ? '; the answer goes on' : ''}.`),
-    maxNumSeqs,
-    model: sourceOf(choice),
-    ...(choice.kind === 'named' && choice.token !== undefined && { token: choice.token }),
-  })
+export async function loadEngine(choice: ModelChoice, options: LoadOptions): Promise<ChatEngine> {
+  const { engine, common } = await openEngine(choice, options)
   return {
-    label: labelOf(choice),
-    adapter: engine.adapter,
-    maxSeqLen: engine.maxSeqLen,
-    memoryBytes: () => Object.values(engine.memory()).reduce((sum, bytes) => sum + bytes, 0),
-    keptModels: async () => (await engine.cache.list()).filter(({ model }) => model !== embeddedUrl()),
-    deleteKept: (model) => engine.cache.delete(model),
-    dispose: () => engine.dispose(),
+    ...common,
     async *answer({ messages, sampling, signal }) {
       const stream = engine.chat.completions.create({
         messages,
@@ -129,28 +58,5 @@ export async function loadEngine(
         yield { text: '', end }
       }
     },
-  }
-}
-
-function reportOf(progress: LoadProgress): LoadReport {
-  if ('loadedBytes' in progress) {
-    const { loadedBytes: done, totalBytes: total, ...rest } = progress
-    return { ...rest, done, total }
-  }
-  return progress.phase === 'ready' ? { ...progress, done: 1, total: 1 } : progress
-}
-
-const embeddedUrl = (): string => new URL(embeddedAddress, document.baseURI).href
-
-function sourceOf(choice: ModelChoice): string | readonly File[] {
-  switch (choice.kind) {
-    case 'embedded':
-      return embeddedAddress
-    case 'named':
-      return choice.name
-    case 'files':
-      return choice.files
-    default:
-      return choice satisfies never
   }
 }

@@ -3,7 +3,7 @@
 import { render } from 'preact'
 import { Session } from './session.ts'
 import { App } from './view/app.tsx'
-import { missingWebGpu, surroundings } from './webgpu.ts'
+import { missingWebGpu, surroundings } from '../shared/webgpu.ts'
 
 const session = new Session()
 await session.restore()

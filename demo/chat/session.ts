@@ -4,18 +4,14 @@
 import { answerQuestion } from './answering.ts'
 import * as change from './conversation.ts'
 import type { Conversation } from './conversation.ts'
-import type { ModelChoice } from './engine.ts'
-import { shownFault } from './fault.ts'
-import { ModelLoader, type ModelState } from './modelLoader.ts'
+import { loadEngine, type ChatEngine } from './engine.ts'
+import { shownFault } from '../shared/fault.ts'
+import type { ModelChoice } from '../shared/engine.ts'
+import { ModelLoader, type ModelActions, type ModelState } from '../shared/modelLoader.ts'
 import { defaultSettings, type Sampling, type Settings } from './settings.ts'
 import { Storage } from './storage.ts'
-import { Store } from './store.ts'
-
-export interface Notice {
-  readonly text: string
-  /** Of the button beside it. */
-  readonly action?: { readonly label: string; readonly run: () => void }
-}
+import type { Notice } from '../shared/notice.ts'
+import { Store } from '../shared/store.ts'
 
 export interface SessionState {
   /** Newest first; never empty. */
@@ -24,15 +20,16 @@ export interface SessionState {
   /** Conversations in which an answer is being written. */
   readonly running: ReadonlySet<string>
   readonly settings: Settings
-  readonly model: ModelState
+  readonly model: ModelState<ChatEngine>
   readonly notice: Notice | undefined
 }
 
-export class Session {
+export class Session implements ModelActions {
   readonly store: Store<SessionState>
   readonly #storage = new Storage((error) => this.#notKept(error))
   readonly #running = new Map<string, AbortController>()
-  readonly #models = new ModelLoader({
+  readonly #models = new ModelLoader<ChatEngine>({
+    open: loadEngine,
     onChange: (model) => this.#showModel(model),
     onNotice: (text) => this.notify({ text }),
   })
@@ -211,7 +208,7 @@ export class Session {
   }
 
   /** What has loaded once is loaded at the next visit; files are gone by then. */
-  #showModel(model: ModelState): void {
+  #showModel(model: ModelState<ChatEngine>): void {
     this.store.update({ model })
     const { status, choice } = model
     if (status !== 'ready' || choice === undefined || choice.kind === 'files') return

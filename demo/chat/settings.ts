@@ -1,6 +1,6 @@
 // What the user can set: how answers are sampled, and how the page looks. Defaults suit tiny-llama.
 
-export type Theme = 'system' | 'light' | 'dark'
+import type { Theme } from '../shared/theme.ts'
 
 export interface Sampling {
   readonly temperature: number

@@ -7,6 +7,7 @@ import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
+import { createInspector } from './inspector.ts'
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -114,6 +115,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     completions: completions(streamText, wholeText),
     logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
     memory: () => llm.device.memory(),
+    inspect: createInspector(llm),
     cache: cache ?? emptyCache,
     shrunk: llm.shrunk.map(({ option, asked, used }) =>
       option === 'numBlocks'

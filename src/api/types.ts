@@ -5,9 +5,31 @@ import type { FileStore } from '../core/files.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 import type { CachedFile, CachedModel, ModelCache } from '../weights/remote/modelCache.ts'
+import type { EngineInspector } from './inspector.ts'
 import type { TransferProgress } from '../weights/remote/transferMeter.ts'
 
 export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType, LostInfo, SubgroupMatrix }
+export type { EngineInspector, ProfileOptions, StepProfile } from './inspector.ts'
+export type {
+  BufferInspection,
+  DispatchInspection,
+  ModelInspection,
+  PlanInspection,
+} from '../engine/inspection.ts'
+export type { CacheState, SequenceState } from '../engine/llm/cacheState.ts'
+export type { KernelTime } from '../engine/kernelTimes.ts'
+export type {
+  BindingDocument,
+  DimDocument,
+  DispatchDocument,
+  GraphDocument,
+  OpDocument,
+  PlanBufferDocument,
+  PlanDocument,
+  StateDocument,
+  StepSize,
+  ValueDocument,
+} from '../plan/document.ts'
 export type { CachedFile, CachedModel, ModelCache, TransferProgress }
 
 /**
@@ -263,6 +285,8 @@ export interface Engine extends AsyncDisposable {
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */
   memory(): Readonly<Record<BufferOwner, number>>
+  /** What was compiled, who holds the KV cache, where GPU time goes. */
+  readonly inspect: EngineInspector
   /** Models that were loaded from hubs and servers, this one or others, and are kept for the next time. */
   readonly cache: ModelCache
   /** What was made smaller than asked; empty where nothing was. */

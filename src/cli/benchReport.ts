@@ -2,7 +2,7 @@
 
 import type { KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
-import type { KernelTime } from '../bench/profile.ts'
+import type { KernelTime } from '../engine/kernelTimes.ts'
 import type { Roof, Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'

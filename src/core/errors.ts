@@ -5,6 +5,7 @@
 export type FaultCode =
   | 'cli/usage'
   | 'device/adapter'
+  | 'device/feature'
   | 'device/limit'
   | 'device/lost'
   | 'device/memory'

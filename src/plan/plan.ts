@@ -27,6 +27,7 @@ export interface PlanOptions {
 
 /** The kernel of one op, and where its scratch tensors stand in the plan's list. */
 interface Choice {
+  readonly opIndex: number
   readonly problem: KernelProblem
   readonly variant: KernelVariant
   readonly scratch: Readonly<Record<string, number>>
@@ -86,11 +87,11 @@ function chooseKernel(
     tensors[name] = view
     indices[name] = scratch.push({ opIndex, view }) - 1
   }
-  return { problem, variant, scratch: indices }
+  return { opIndex, problem, variant, scratch: indices }
 }
 
 function dispatchesOf(
-  { problem, variant }: Choice,
+  { opIndex, problem, variant }: Choice,
   bind: (config: KernelConfig) => BoundBuffer[],
   { capabilities, maxima }: PlanOptions,
 ): Dispatch[] {
@@ -102,6 +103,7 @@ function dispatchesOf(
       kind: 'kernel',
       origin: op.origin,
       op: op.kind,
+      opIndex,
       variant: stage.name,
       shader: assembleShader(stage, config, problem, capabilities),
       bindings: bind(config),

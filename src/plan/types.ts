@@ -48,6 +48,8 @@ export interface Dispatch {
   readonly kind: 'kernel'
   readonly origin: string
   readonly op: string
+  /** Of the op among the graph's. */
+  readonly opIndex: number
   readonly variant: string
   readonly shader: AssembledShader
   /** Group 0, in order. */

@@ -19,6 +19,12 @@ export async function answer(
       return complete(engine.completions, request.params, signal, push)
     case 'logits':
       return engine.logits(request.params.tokens, { signal })
+    case 'inspectModel':
+      return engine.inspect.model()
+    case 'kvCache':
+      return engine.inspect.kvCache()
+    case 'profile':
+      return engine.inspect.profile({ ...request.params, signal })
     default:
       return request satisfies never
   }

@@ -57,6 +57,12 @@ function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo | 'cache
     ),
     logits: (tokens, { signal } = {}) =>
       connection.call<'logits'>({ method: 'logits', params: { tokens } }, { signal }).result,
+    inspect: {
+      model: () => connection.call<'inspectModel'>({ method: 'inspectModel', params: undefined }).result,
+      kvCache: () => connection.call<'kvCache'>({ method: 'kvCache', params: undefined }).result,
+      profile: ({ signal, ...params } = {}) =>
+        connection.call<'profile'>({ method: 'profile', params }, { signal }).result,
+    },
     memory: () => connection.memory,
     dispose,
     [Symbol.asyncDispose]: dispose,

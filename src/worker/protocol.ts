@@ -4,6 +4,7 @@
 
 import type {
   BufferOwner,
+  CacheState,
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
@@ -15,11 +16,14 @@ import type {
   EngineOptions,
   LoadProgress,
   LogitsResult,
+  ModelInspection,
   ModelOptions,
+  ProfileOptions,
+  StepProfile,
 } from '../api/types.ts'
 import type { FaultCode } from '../core/errors.ts'
 
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** First message to a worker. */
 export interface Connect {
@@ -61,6 +65,9 @@ export interface Methods {
   load: { params: LoadParams; item: LoadEvent; result: EngineInfo }
   chat: { params: Streamable<ChatCompletionRequest>; item: ChatCompletionChunk; result?: ChatCompletion }
   completion: { params: Streamable<CompletionRequest>; item: CompletionChunk; result?: Completion }
+  inspectModel: { params: undefined; item: never; result: ModelInspection }
+  kvCache: { params: undefined; item: never; result: CacheState }
+  profile: { params: Plain<ProfileOptions>; item: never; result: StepProfile[] }
   logits: { params: { readonly tokens: readonly number[] }; item: never; result: LogitsResult }
 }
 
@@ -106,7 +113,7 @@ export interface WireBlob {
 /** What an engine is, without what it does. */
 export type EngineInfo = Omit<
   Engine,
-  'chat' | 'completions' | 'logits' | 'memory' | 'cache' | 'dispose' | typeof Symbol.asyncDispose
+  'chat' | 'completions' | 'logits' | 'memory' | 'inspect' | 'cache' | 'dispose' | typeof Symbol.asyncDispose
 >
 
 export type HostMessage<M extends Method = Method> =

@@ -23,6 +23,7 @@ export interface NullEngine extends Engine {
 
 const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
 const timings = { ttftMs: 0, tpotMs: undefined, prefillTokensPerSecond: 0, decodeTokensPerSecond: undefined }
+const emptyGraph = { name: 'null', states: [], values: [], ops: [], inputs: [], outputs: {} }
 const memoryOf = (bytes: number): ReturnType<Engine['memory']> => ({
   weights: bytes,
   states: 0,
@@ -81,6 +82,11 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
     maxSeqLen: 16,
     shrunk: [],
     cache: emptyCache,
+    inspect: {
+      model: async () => ({ graph: emptyGraph, plans: [], shaders: [], buffers: [] }),
+      kvCache: async () => ({ blockSize: 16, numBlocks: 0, numFree: 0, sequences: [] }),
+      profile: async () => [],
+    },
     adapter: {
       vendor: '',
       architecture: '',

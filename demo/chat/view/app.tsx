@@ -1,22 +1,22 @@
 // The page as a whole: what stands where, which dialog is open, keys that work everywhere.
 
 import type { JSX } from 'preact'
-import { useCallback, useEffect, useLayoutEffect, useState } from 'preact/hooks'
-import { shownFault } from '../fault.ts'
-import icon from '../icon.svg'
-import { droppedFiles } from '../modelFiles.ts'
-import type { Notice, Session } from '../session.ts'
-import type { Theme } from '../settings.ts'
-import { useStore } from '../store.ts'
+import { useCallback, useEffect, useState } from 'preact/hooks'
+import { shownFault } from '../../shared/fault.ts'
+import icon from '../../shared/icon.svg'
+import { droppedFiles } from '../../shared/modelFiles.ts'
+import type { Session } from '../session.ts'
+import { useTheme } from '../../shared/theme.ts'
+import { useStore } from '../../shared/store.ts'
 import { Composer } from './composer.tsx'
-import { Dialog } from './dialog.tsx'
+import { Dialog } from '../../shared/view/dialog.tsx'
 import { Header } from './header.tsx'
-import { useFileDrop, useMedia } from './hooks.ts'
-import { IconButton } from './icons.tsx'
+import { useFileDrop, useMedia } from '../../shared/view/hooks.ts'
 import { Log } from './log.tsx'
-import { ModelDialog } from './modelDialog.tsx'
-import { ModelStatus } from './modelStatus.tsx'
+import { ModelDialog } from '../../shared/view/modelDialog.tsx'
+import { ModelStatus } from '../../shared/view/modelStatus.tsx'
 import { SettingsDialog } from './settingsDialog.tsx'
+import { NoticeBar } from '../../shared/view/noticeBar.tsx'
 import { Sidebar } from './sidebar.tsx'
 
 type OpenDialog = 'conversations' | 'model' | 'settings' | undefined
@@ -50,7 +50,7 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
           onModel={() => setOpen('model')}
           onSettings={() => setOpen('settings')}
         />
-        <ModelStatus {...{ session, model }} onChoose={() => setOpen('model')} />
+        <ModelStatus actions={session} model={model} onChoose={() => setOpen('model')} />
         <Log {...{ session, conversation, isRunning }} modelLabel={model.label} />
         <Composer {...{ session, isRunning }} conversationId={conversation.id} modelLabel={model.label} />
       </main>
@@ -83,16 +83,6 @@ function drop(session: Session, transfer: DataTransfer): void {
   )
 }
 
-/** Applies the theme; whether the page is dark now. */
-function useTheme(theme: Theme): boolean {
-  const isSystemDark = useMedia('(prefers-color-scheme: dark)')
-  useLayoutEffect(() => {
-    if (theme === 'system') delete document.documentElement.dataset['theme']
-    else document.documentElement.dataset['theme'] = theme
-  }, [theme])
-  return theme === 'system' ? isSystemDark : theme === 'dark'
-}
-
 /** Escape stops the answer, unless it closes a dialog. */
 function useStopKey(session: Session): void {
   useEffect(() => {
@@ -103,34 +93,4 @@ function useStopKey(session: Session): void {
     addEventListener('keydown', onKeyDown)
     return () => removeEventListener('keydown', onKeyDown)
   }, [session])
-}
-
-const noticeMs = 10_000
-
-interface NoticeBarProps {
-  readonly notice: Notice | undefined
-  readonly onClose: () => void
-}
-
-function NoticeBar({ notice, onClose }: NoticeBarProps): JSX.Element {
-  useEffect(() => {
-    if (notice === undefined) return undefined
-    const timer = setTimeout(onClose, noticeMs)
-    return () => clearTimeout(timer)
-  }, [notice])
-  return (
-    <div class="notice-region" role="status" aria-label="Notice">
-      {notice !== undefined && (
-        <div class="notice">
-          <span>{notice.text}</span>
-          {notice.action !== undefined && (
-            <button type="button" onClick={notice.action.run}>
-              {notice.action.label}
-            </button>
-          )}
-          <IconButton icon="close" label="Dismiss" onClick={onClose} />
-        </div>
-      )}
-    </div>
-  )
 }

@@ -2,9 +2,9 @@
 
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { embeddedModel } from '../engine.ts'
+import { embeddedModel } from '../../shared/engine.ts'
 import type { Session } from '../session.ts'
-import { Icon } from './icons.tsx'
+import { Icon } from '../../shared/view/icons.tsx'
 import { TextArea } from './textArea.tsx'
 
 interface ComposerProps {

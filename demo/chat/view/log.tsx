@@ -3,10 +3,10 @@
 import type { JSX, TargetedEvent } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Conversation } from '../conversation.ts'
-import { embeddedModel } from '../engine.ts'
+import { embeddedModel } from '../../shared/engine.ts'
 import type { Session } from '../session.ts'
-import icon from '../icon.svg'
-import { Icon } from './icons.tsx'
+import icon from '../../shared/icon.svg'
+import { Icon } from '../../shared/view/icons.tsx'
 import { MessageView } from './message.tsx'
 
 interface LogProps {

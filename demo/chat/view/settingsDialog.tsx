@@ -3,10 +3,11 @@
 import type { JSX } from 'preact'
 import { useId, useState } from 'preact/hooks'
 import type { Conversation } from '../conversation.ts'
-import { embeddedModel } from '../engine.ts'
+import { embeddedModel } from '../../shared/engine.ts'
 import type { Session } from '../session.ts'
-import { controls, defaultSampling, parseSeed, type Control, type Settings, type Theme } from '../settings.ts'
-import { Dialog } from './dialog.tsx'
+import { controls, defaultSampling, parseSeed, type Control, type Settings } from '../settings.ts'
+import type { Theme } from '../../shared/theme.ts'
+import { Dialog } from '../../shared/view/dialog.tsx'
 
 interface SettingsDialogProps {
   readonly isOpen: boolean

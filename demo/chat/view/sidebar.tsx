@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks'
 import { exportDocument, isEmpty, type Conversation } from '../conversation.ts'
 import { saveJson } from '../download.ts'
 import type { Session } from '../session.ts'
-import { Icon, IconButton } from './icons.tsx'
+import { Icon, IconButton } from '../../shared/view/icons.tsx'
 
 interface SidebarProps {
   readonly session: Session

@@ -1,8 +1,7 @@
 // An inspection as one JSON document. Shapes are numbers, or text such as "T" where they vary from step to step.
 
-import { printDim, type Dim } from '../../graph/dim.ts'
-import type { Graph } from '../../graph/graph.ts'
 import { printExpr } from '../../graph/weightExpr.ts'
+import { graphDocument, planDocument, shapeDocument } from '../../plan/document.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Inspection } from './inspection.ts'
 
@@ -22,7 +21,7 @@ export function inspectDocument(inspection: Inspection): object {
       file,
     })),
     graph: graphDocument(plan.graph),
-    plan: { limitsOf, ...planDocument(plan) },
+    plan: { limitsOf, ...wholePlan(plan) },
     memory: {
       weightBytes: memory.weightBytes,
       // With the few words of the sampled tokens.
@@ -35,47 +34,17 @@ export function inspectDocument(inspection: Inspection): object {
   }
 }
 
-function graphDocument({ name, values, states, ops, inputs, outputs }: Graph): object {
+/** With the layout of the step, and what each weight is made of. */
+function wholePlan(plan: Plan): object {
+  const { step, buffers, outputs } = plan
   return {
-    name,
-    states,
-    values: values.map(({ id, name, dtype, shape, source, state }) => ({
-      id,
-      name,
-      dtype,
-      shape: shapeDocument(shape),
-      source: source.kind,
-      ...(source.kind === 'weight' ? { expr: printExpr(source.expr) } : {}),
-      ...(state === undefined ? {} : { state }),
-    })),
-    ops,
-    inputs,
-    outputs,
-  }
-}
-
-/** Without the shaders, whose text would be most of the document. */
-function planDocument({ maxima, step, buffers, dispatches, outputs }: Plan): object {
-  return {
-    maxima,
+    ...planDocument(plan),
     step: { ...step, fields: step.fields.map((field) => ({ ...field, shape: shapeDocument(field.shape) })) },
     buffers: buffers.map((buffer) =>
       buffer.role === 'weight' ? { ...buffer, expr: printExpr(buffer.expr) } : buffer,
     ),
-    dispatches: dispatches.map(({ origin, op, variant, bindings, workgroupSize, grid }) => ({
-      origin,
-      op,
-      variant,
-      workgroupSize,
-      grid: shapeDocument(grid),
-      bindings,
-    })),
     outputs: Object.fromEntries(
       Object.entries(outputs).map(([name, place]) => [name, { ...place, shape: shapeDocument(place.shape) }]),
     ),
   }
-}
-
-function shapeDocument(shape: readonly Dim[]): (number | string)[] {
-  return shape.map((dim) => (typeof dim === 'number' ? dim : printDim(dim)))
 }

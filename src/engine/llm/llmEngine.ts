@@ -5,11 +5,13 @@ import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
 import type { Device, LostInfo, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
+import type { Plan } from '../../plan/types.ts'
 import { blockSize, checkContext, maxStepsInFlight } from '../load.ts'
 import type { ShrunkOption } from '../memory.ts'
 import { BlockManager } from './blockManager.ts'
+import { CacheView, type CacheState } from './cacheState.ts'
 import type { LogitsOptions } from './logits.ts'
-import { ModelRunner, type ModelRunnerOptions } from './modelRunner.ts'
+import { ModelRunner, type ModelRunnerOptions, type OnTimed } from './modelRunner.ts'
 import { Recovery, lossOf, type RecoveryOptions } from './recovery.ts'
 import { Scheduler, type ScheduledChunk } from './scheduler.ts'
 import { Sequence, type SequenceParams } from './sequence.ts'
@@ -37,7 +39,10 @@ export class LlmEngine {
   /** Options that were made smaller to keep the budget. */
   readonly shrunk: readonly ShrunkOption[]
   readonly #recovery: Recovery<LlmEngineOptions>
+  readonly #blocks: BlockManager
   readonly #scheduler: Scheduler
+  readonly #cacheView = new CacheView()
+  readonly #timers = new Set<OnTimed>()
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
   #runner: Runner
   #recovering: Promise<void> | undefined
@@ -51,7 +56,8 @@ export class LlmEngine {
     this.options = options
     this.shrunk = shrunk
     this.#recovery = new Recovery(options)
-    this.#scheduler = new Scheduler(new BlockManager(options.numBlocks, blockSize), options)
+    this.#blocks = new BlockManager(options.numBlocks, blockSize)
+    this.#scheduler = new Scheduler(this.#blocks, options)
     this.#runner = runner
   }
 
@@ -71,6 +77,27 @@ export class LlmEngine {
   /** Another one after each recovery from a loss. */
   get device(): Device {
     return this.#runner.device
+  }
+
+  /** One for each step class, smallest first. Throws engine/disposed after dispose(). */
+  get plans(): readonly Plan[] {
+    if (this.#disposal !== undefined) throw disposedFault()
+    return this.#runner.plans
+  }
+
+  /** Who holds which blocks now. */
+  cacheState(): CacheState {
+    return this.#cacheView.state(this.#blocks, this.#scheduler.sequences)
+  }
+
+  /** Times every step that is submitted while `work` goes on, those of other requests too. */
+  async timeSteps(onTimed: OnTimed, work: () => Promise<void>): Promise<void> {
+    this.#timers.add(onTimed)
+    try {
+      await work()
+    } finally {
+      this.#timers.delete(onTimed)
+    }
   }
 
   /**
@@ -175,7 +202,9 @@ export class LlmEngine {
 
   #runStep(chunks: readonly ScheduledChunk[]): Submitted {
     const runner = this.#runner
-    const outputs = runner.run(chunks)
+    const timers = [...this.#timers]
+    const onTimed: OnTimed = (step) => timers.forEach((timer) => timer(step))
+    const outputs = runner.run(chunks, timers.length === 0 ? undefined : onTimed)
     // A failure is thrown where the step is committed; until then it must not count as unhandled.
     outputs.catch(() => undefined)
     const sampling = chunks

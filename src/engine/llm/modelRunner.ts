@@ -6,9 +6,11 @@ import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../devic
 import type { DimEnv } from '../../graph/dim.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
+import type { Plan } from '../../plan/types.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
 import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
+import type { TimedStep } from '../kernelTimes.ts'
 import { fitPlans, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
@@ -20,6 +22,9 @@ export interface ModelRunnerOptions extends LlmSizes, LoadWeightsOptions {
   /** Called once the weights are there, and with each plan that is compiled. */
   readonly onCompile?: ((done: number, total: number) => void) | undefined
 }
+
+/** Told of a step once its times have been read back. */
+export type OnTimed = (step: TimedStep & { readonly dims: DimEnv }) => void
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
   readonly device: Device
@@ -69,14 +74,25 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     }
   }
 
-  /** Submits one step; resolves with the `sampled` state if a chunk samples. */
-  run(chunks: readonly ScheduledChunk[]): Promise<Readonly<Record<string, StepOutput>>> {
+  /** One for each step class, smallest first. */
+  get plans(): readonly Plan[] {
+    return this.#loaded.plans.map(({ plan }) => plan)
+  }
+
+  /** Submits one step; resolves with the `sampled` state if a chunk samples. With `onTimed`, times its dispatches. */
+  run(chunks: readonly ScheduledChunk[], onTimed?: OnTimed): Promise<Readonly<Record<string, StepOutput>>> {
     const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
     const step = this.#writers.get(prepared)!.write(dims, values)
-    return this.device.run(prepared, step, dims.R > 0 ? ['sampled'] : [])
+    const outputs = dims.R > 0 ? ['sampled'] : []
+    if (onTimed === undefined || this.device.profile === undefined)
+      return this.device.run(prepared, step, outputs)
+    return this.device.profile(prepared, step, outputs).then(({ outputs, nanoseconds }) => {
+      onTimed({ plan: prepared.plan, dims, nanoseconds })
+      return outputs
+    })
   }
 
   /** Logits of every position of `tokens`, over a cache of their own. */

@@ -37,6 +37,11 @@ export class Scheduler {
     return this.#waiting.length + this.#running.length > 0
   }
 
+  /** Those that hold blocks, then those that wait, each in the order of their turn. */
+  get sequences(): readonly Sequence[] {
+    return [...this.#running, ...this.#waiting]
+  }
+
   add(sequence: Sequence): void {
     this.#waiting.push(sequence)
   }

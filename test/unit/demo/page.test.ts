@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest'
 import { MarkdownBlocks } from '../../../demo/chat/markdown.ts'
-import { chosenFiles } from '../../../demo/chat/modelFiles.ts'
+import { chosenFiles } from '../../../demo/shared/modelFiles.ts'
 import { defaultSettings, parseSeed, restoredSettings } from '../../../demo/chat/settings.ts'
-import { missingAdapter, missingWebGpu } from '../../../demo/chat/webgpu.ts'
+import { missingAdapter, missingWebGpu } from '../../../demo/shared/webgpu.ts'
 
 describe('settings', () => {
   test('come back as they were kept', () => {

@@ -8,7 +8,7 @@ import {
   LoadMeter,
   progressLine,
   type LoadReport,
-} from '../../../demo/chat/progress.ts'
+} from '../../../demo/shared/progress.ts'
 
 const MB = 1e6
 const report = (done: number, phase: LoadReport['phase'] = 'download'): LoadReport => ({

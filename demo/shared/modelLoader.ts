@@ -1,36 +1,45 @@
 // The model of the page: one at a time, loaded, replaced, cancelled. Tells its state; answers wait for it.
 
-import { labelOf, loadEngine, type ChatEngine, type ModelChoice } from './engine.ts'
+import { labelOf, type LoadOptions, type ModelChoice, type PageEngine } from './engine.ts'
 import { isCancelled, shownFault, type ShownFault } from './fault.ts'
 import { LoadMeter, type LoadFigures } from './progress.ts'
 
-export interface ModelState {
+export interface ModelState<E extends PageEngine = PageEngine> {
   readonly status: 'none' | 'loading' | 'ready' | 'failed'
   readonly choice: ModelChoice | undefined
   readonly label: string
   readonly progress?: LoadFigures | undefined
-  readonly engine?: ChatEngine | undefined
+  readonly engine?: E | undefined
   readonly fault?: ShownFault | undefined
 }
 
-export interface ModelLoaderOptions {
-  readonly onChange: (state: ModelState) => void
+/** What the user can do about the model. */
+export interface ModelActions {
+  load(choice: ModelChoice): void
+  /** The same again, or the first one. */
+  reload(): void
+  cancelLoad(): void
+}
+
+export interface ModelLoaderOptions<E extends PageEngine> {
+  readonly open: (choice: ModelChoice, options: LoadOptions) => Promise<E>
+  readonly onChange: (state: ModelState<E>) => void
   readonly onNotice: (message: string) => void
 }
 
-export class ModelLoader {
-  readonly #options: ModelLoaderOptions
-  #state: ModelState = { status: 'none', choice: undefined, label: 'No model' }
+export class ModelLoader<E extends PageEngine> {
+  readonly #options: ModelLoaderOptions<E>
+  #state: ModelState<E> = { status: 'none', choice: undefined, label: 'No model' }
   #abort = new AbortController()
   /** Settles when the engine before is gone: two models may not fit at once. */
   #last: Promise<unknown> = Promise.resolve()
   readonly #waiting = new Set<() => void>()
 
-  constructor(options: ModelLoaderOptions) {
+  constructor(options: ModelLoaderOptions<E>) {
     this.#options = options
   }
 
-  get state(): ModelState {
+  get state(): ModelState<E> {
     return this.#state
   }
 
@@ -56,7 +65,7 @@ export class ModelLoader {
   }
 
   /** The engine, once it is there. Rejects when loading it ended without one, or on abort. */
-  async ready(signal: AbortSignal): Promise<ChatEngine> {
+  async ready(signal: AbortSignal): Promise<E> {
     while (this.#state.status === 'loading') await this.#changed(signal)
     signal.throwIfAborted()
     const { engine, fault } = this.#state
@@ -67,12 +76,12 @@ export class ModelLoader {
   async #run(choice: ModelChoice, abort: AbortController): Promise<void> {
     const { signal } = abort
     const meter = new LoadMeter()
-    const show = (state: Partial<ModelState>): void => {
+    const show = (state: Partial<ModelState<E>>): void => {
       if (!signal.aborted) this.#set({ ...this.#state, ...state })
     }
     if (signal.aborted) return
     try {
-      const engine = await loadEngine(choice, {
+      const engine = await this.#options.open(choice, {
         signal,
         onProgress: (report) => show({ progress: meter.add(report, performance.now()) }),
         onNotice: this.#options.onNotice,
@@ -92,7 +101,7 @@ export class ModelLoader {
     this.#last = this.#last.then(() => engine.dispose()).catch(() => undefined)
   }
 
-  #set(state: ModelState): void {
+  #set(state: ModelState<E>): void {
     this.#state = state
     this.#options.onChange(state)
     for (const resolve of this.#waiting) resolve()

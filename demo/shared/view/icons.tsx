@@ -20,6 +20,11 @@ const paths = {
   down: 'M12 5v14M6 13l6 6 6-6',
   chevron: 'M7 10l5 5 5-5',
   folder: 'M3 7h6l2 2h10v10H3z',
+  graph: 'M9 3h6v5H9zM3 16h6v5H3zM15 16h6v5h-6zM12 8v4M6 16v-4h12v4',
+  chat: 'M4 5h16v11H10l-5 4v-4H4z',
+  search: 'M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.3 15.3L20 20',
+  fit: 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5',
+  minus: 'M5 12h14',
   warning: 'M12 4L2.5 20h19zM12 10v4M12 17v.5',
 } as const
 

@@ -2,7 +2,7 @@
 
 import type { JSX, TargetedEvent } from 'preact'
 import { useRef, useState } from 'preact/hooks'
-import { embeddedModel, type ChatEngine, type ModelChoice } from '../engine.ts'
+import { embeddedModel, type ModelChoice, type PageEngine } from '../engine.ts'
 import { chosenFiles } from '../modelFiles.ts'
 import { Dialog } from './dialog.tsx'
 import { Icon } from './icons.tsx'
@@ -10,7 +10,7 @@ import { KeptModels } from './keptModels.tsx'
 
 interface ModelDialogProps {
   readonly isOpen: boolean
-  readonly engine: ChatEngine | undefined
+  readonly engine: PageEngine | undefined
   readonly onClose: () => void
   readonly onChoose: (choice: ModelChoice) => void
 }

@@ -2,12 +2,12 @@
 
 import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import type { CachedModel, ChatEngine } from '../engine.ts'
+import type { CachedModel, PageEngine } from '../engine.ts'
 import { formatBytes } from '../progress.ts'
 import { IconButton } from './icons.tsx'
 
 interface KeptModelsProps {
-  readonly engine: ChatEngine
+  readonly engine: PageEngine
   readonly onChoose: (name: string) => void
 }
 

@@ -1,15 +1,14 @@
 // What stands between the user and a model: a load in progress, a fault, a browser without WebGPU.
 
 import type { JSX } from 'preact'
-import type { ModelState } from '../modelLoader.ts'
+import type { ModelActions, ModelState } from '../modelLoader.ts'
 import { progressLine } from '../progress.ts'
-import type { Session } from '../session.ts'
 import { missingAdapter, missingWebGpu, surroundings, type Guidance } from '../webgpu.ts'
 import { FaultCard } from './faultCard.tsx'
 import { Icon } from './icons.tsx'
 
 interface ModelStatusProps {
-  readonly session: Session
+  readonly actions: ModelActions
   readonly model: ModelState
   readonly onChoose: () => void
 }
@@ -23,19 +22,19 @@ export function ModelStatus(props: ModelStatusProps): JSX.Element {
   )
 }
 
-function Content({ session, model, onChoose }: ModelStatusProps): JSX.Element | null {
+function Content({ actions, model, onChoose }: ModelStatusProps): JSX.Element | null {
   const missing = missingWebGpu(surroundings())
   if (missing !== undefined) return <GuidanceCard guidance={missing} />
   switch (model.status) {
     case 'loading':
-      return <Loading model={model} onCancel={() => session.cancelLoad()} />
+      return <Loading model={model} onCancel={() => actions.cancelLoad()} />
     case 'failed':
-      return <Failed model={model} session={session} onChoose={onChoose} />
+      return <Failed model={model} actions={actions} onChoose={onChoose} />
     case 'none':
       return (
         <div class="loading">
           <p>No model is loaded.</p>
-          <button type="button" onClick={() => session.reload()}>
+          <button type="button" onClick={() => actions.reload()}>
             Load {model.choice === undefined ? 'the embedded one' : model.label}
           </button>
           <button type="button" onClick={onChoose}>
@@ -76,14 +75,14 @@ function Loading({
   )
 }
 
-function Failed({ session, model, onChoose }: ModelStatusProps): JSX.Element {
+function Failed({ actions, model, onChoose }: ModelStatusProps): JSX.Element {
   const { fault } = model
   return (
     <div class="load-failed">
       {fault?.code === 'device/adapter' && <GuidanceCard guidance={missingAdapter(navigator.userAgent)} />}
       {fault !== undefined && <FaultCard fault={fault} />}
       <p class="row load-failed-actions">
-        <button type="button" class="primary" onClick={() => session.reload()}>
+        <button type="button" class="primary" onClick={() => actions.reload()}>
           Load again
         </button>
         <button type="button" onClick={onChoose}>
