@@ -37,7 +37,7 @@ def main() -> None:
     kept = torch.load(args.run / "unet.pt", weights_only=False)
     tokenizer, tokenizer_2 = models.make_tokenizers()
     parts = models.make_models(tokenizer)
-    parts.load_state_dict(kept["average"])
+    parts.load_state_dict({name: tensor for name, tensor in kept["average"].items() if not name.startswith("layout.")})
     pipeline = StableDiffusionXLPipeline(
         vae=sdxl_train.load_vae(args.run), **parts, tokenizer=tokenizer, tokenizer_2=tokenizer_2,
         scheduler=models.noise_schedule(), add_watermarker=False,

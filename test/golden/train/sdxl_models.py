@@ -123,6 +123,11 @@ def make_models(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     return nn.ModuleDict({**make_text_encoders(tokenizer), "unet": UNet2DConditionModel(**UNET)})
 
 
+def make_layout_head() -> nn.Module:
+    """Colours (the last class is none of them) of the cells of a coarse picture, from the UNet's first up block. Training only."""
+    return nn.Conv2d(CHANNELS[-1], len(shapes.COLOURS) + 1, 1)
+
+
 def token_ids(tokenizers: tuple[CLIPTokenizer, CLIPTokenizer], captions: list[str]) -> list[torch.Tensor]:
     """[n, 32] for either tokenizer."""
     return [t(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids for t in tokenizers]

@@ -20,12 +20,13 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import avg_pool2d, cross_entropy, mse_loss
 from transformers import CLIPTokenizer
 
 import checkpoints
 import sdxl_data as data
 import sdxl_models as models
+import sdxl_shapes as shapes
 import sdxl_vae
 
 SEED = 33
@@ -34,20 +35,31 @@ POOL_STEPS, POOL_64, POOL_128 = 1024, 8192, 512
 FIRST_SCENE = 1_000_000
 GUIDANCE_DROPOUT = 0.1
 MIN_SNR = 5.0
+LAYOUT_WEIGHT = 0.1
 
 
 @dataclass
 class Examples:
-    """Latent distributions [n, 4, h, w] (scaled), time_ids [n, 6], token ids [n, 32] for either tokenizer."""
+    """Latent distributions [n, 4, h, w] (scaled), layouts [n, h / 2, w / 2], time_ids [n, 6], token ids [n, 32] for either
+    tokenizer."""
 
     mean: torch.Tensor
     std: torch.Tensor
+    layout: torch.Tensor
     time_ids: torch.Tensor
     ids_1: torch.Tensor
     ids_2: torch.Tensor
 
     def __getitem__(self, rows: torch.Tensor) -> Examples:
-        return Examples(self.mean[rows], self.std[rows], self.time_ids[rows], self.ids_1[rows], self.ids_2[rows])
+        return Examples(*(getattr(self, name)[rows] for name in Examples.__annotations__))
+
+
+def layout_of(pictures: torch.Tensor) -> torch.Tensor:
+    """The colour of an object that fills a quarter or more of a cell of 8×8 pixels, as an index; one past the last where none does."""
+    palette = torch.tensor([shapes.SPEC["colours"][name] for name in shapes.COLOURS]) / 127.5 - 1
+    near = (pictures[:, None] - palette[None, :, :, None, None]).abs().amax(2) < 0.25
+    share, colour = avg_pool2d(near.float(), 8).max(1)
+    return torch.where(share >= 0.25, colour, len(shapes.COLOURS))
 
 
 def load_vae(folder: Path) -> AutoencoderKL:
@@ -70,7 +82,7 @@ class Encoder:
     def examples(self, pictures: torch.Tensor, time_ids: torch.Tensor, captions: list[str]) -> Examples:
         found = self.vae.encode(pictures).latent_dist
         scale = self.vae.config.scaling_factor
-        return Examples(found.mean * scale, found.std * scale, time_ids, *models.token_ids(self.tokenizers, captions))
+        return Examples(found.mean * scale, found.std * scale, layout_of(pictures), time_ids, *models.token_ids(self.tokenizers, captions))
 
     def pool(self, first: int, count: int, side: int) -> Examples:
         some = [self.examples(*data.training_examples(at, 64, side)) for at in range(first, first + count, 64)]
@@ -105,7 +117,8 @@ class Loss:
         self.kept = models.noise_schedule().alphas_cumprod
         self.empty = empty
 
-    def __call__(self, parts: nn.ModuleDict, batch: Examples, dropout: float) -> torch.Tensor:
+    def __call__(self, parts: nn.ModuleDict, batch: Examples, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The error, and the loss of the layout that is read off the UNet's first up block on the way."""
         count = len(batch.mean)
         # Half of the dropped captions are the empty text, half are zeros: pipelines use either as the negative prompt.
         chance = torch.rand(count)
@@ -116,15 +129,19 @@ class Loss:
         embeds, pooled = embeds * ~zero[:, None, None], pooled * ~zero[:, None]
         clean = batch.mean + batch.std * torch.randn_like(batch.mean)
         noise = torch.randn_like(clean)
-        # One time from each of `count` equal spans.
-        times = ((torch.rand(count) + torch.arange(count)) / count * 1000).long()
+        # One time from each of `count` spans, which are wider where there is less noise.
+        times = (((torch.rand(count) + torch.arange(count)) / count) ** 0.75 * 1000).long()
         kept = self.kept[times].view(-1, 1, 1, 1)
         noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * noise).contiguous(memory_format=torch.channels_last)
         given = {"text_embeds": pooled, "time_ids": batch.time_ids}
+        coarse: list[torch.Tensor] = []
+        hook = parts["unet"].up_blocks[0].register_forward_hook(lambda module, inputs, output: coarse.append(output))
         predicted = parts["unet"](noisy, times, embeds, added_cond_kwargs=given).sample
+        hook.remove()
         snr = self.kept[times] / (1 - self.kept[times])
         weight = (snr.clamp(max=MIN_SNR) / snr) * (1 + 1 / snr).sqrt()
-        return (mse_loss(predicted, noise, reduction="none").mean((1, 2, 3)) * weight).mean()
+        error = (mse_loss(predicted, noise, reduction="none").mean((1, 2, 3)) * weight).mean()
+        return error, cross_entropy(parts["layout"](coarse[0]), batch.layout)
 
 
 def validation_examples(encoder: Encoder, side: int, count: int) -> Examples:
@@ -159,7 +176,7 @@ def main() -> None:
     unseen = {side: validation_examples(encoder, side, count) for side, count in ((64, 96), (128, 24))}
 
     torch.manual_seed(SEED)
-    parts, average = models.make_models(encoder.tokenizers[0]), models.make_models(encoder.tokenizers[0])
+    parts, average = (nn.ModuleDict({**models.make_models(encoder.tokenizers[0]), "layout": models.make_layout_head()}) for _ in range(2))
     parts.load_state_dict(torch.load(args.out / "text.pt", weights_only=True), strict=False)
     average.load_state_dict(parts.state_dict())
     average.requires_grad_(False)
@@ -178,8 +195,8 @@ def main() -> None:
         torch.manual_seed(SEED * 7_368_787 + step)
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args)
-        loss = loss_of(parts, batch, GUIDANCE_DROPOUT)
-        loss.backward()
+        loss, layout = loss_of(parts, batch, GUIDANCE_DROPOUT)
+        (loss + LAYOUT_WEIGHT * layout).backward()
         norm = nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -188,13 +205,14 @@ def main() -> None:
         total, seen = total + loss.item(), seen + 1
         if step % 25 == 0:
             seconds = spent + time.time() - started
-            print(f"unet {step} loss {loss.item():.4f} norm {norm:.2f} {seconds:.0f}s", flush=True)
+            print(f"unet {step} loss {loss.item():.4f} layout {layout.item():.4f} norm {norm:.2f} {seconds:.0f}s", flush=True)
         if step % args.every == 0 or step == last:
             row = {"step": step, "seconds": round(spent + time.time() - started), "train": round(total / seen, 5)}
             with torch.no_grad():
                 for side, examples in unseen.items():
                     torch.manual_seed(SEED)
-                    row[f"heldOut{side}"] = round(float(loss_of(average, examples, 0.0)), 5)
+                    error, layout = loss_of(average, examples, 0.0)
+                    row |= {f"heldOut{side}": round(float(error), 5), f"layout{side}": round(float(layout), 5)}
             history.append(row)
             total, seen = 0.0, 0
             print(json.dumps(row), flush=True)
