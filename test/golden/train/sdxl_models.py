@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
 from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 import sdxl_shapes as shapes
@@ -123,9 +124,32 @@ def make_models(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     return nn.ModuleDict({**make_text_encoders(tokenizer), "unet": UNet2DConditionModel(**UNET)})
 
 
-def make_layout_head() -> nn.Module:
-    """Colours (the last class is none of them) of the cells of a coarse picture, from the UNet's first up block. Training only."""
-    return nn.Conv2d(CHANNELS[-1], len(shapes.COLOURS) + 1, 1)
+class Layout(nn.Module):
+    """Reads off the UNet's features, while it trains, what its loss alone would teach it late: where a cell lies, and what
+    colour is drawn there. Call `watch` once; `losses` then tells of the last forward pass.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colour = nn.Conv2d(CHANNELS[-1], len(shapes.COLOURS) + 1, 1)
+        self.place = nn.ModuleList(nn.Conv2d(CHANNELS[-1], 2, 1) for _ in range(4))
+        self.seen: list[torch.Tensor] = []
+
+    def watch(self, unet: UNet2DConditionModel) -> None:
+        for block in (unet.down_blocks[1], unet.mid_block, unet.up_blocks[0], unet.up_blocks[1]):
+            block.register_forward_hook(lambda _, inputs, output: self.seen.append(output if torch.is_tensor(output) else output[0]))
+
+    def losses(self, colours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy of the colours [n, h, w] of the first up block's cells (one past the last where there is none), and the
+        mean squared error of cells' places, which reach from -1 to 1 both ways.
+        """
+        seen, self.seen = self.seen, []
+        place = torch.zeros(())
+        for head, features in zip(self.place, seen, strict=True):
+            rows, columns = ((torch.arange(n) + 0.5) * 2 / n - 1 for n in features.shape[2:])
+            wanted = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+            place = place + mse_loss(head(features), wanted.expand(len(features), -1, -1, -1)) / len(seen)
+        return cross_entropy(self.colour(seen[2]), colours), place
 
 
 def token_ids(tokenizers: tuple[CLIPTokenizer, CLIPTokenizer], captions: list[str]) -> list[torch.Tensor]:

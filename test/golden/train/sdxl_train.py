@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from torch.nn.functional import avg_pool2d, cross_entropy, mse_loss
+from torch.nn.functional import avg_pool2d, mse_loss
 from transformers import CLIPTokenizer
 
 import checkpoints
@@ -35,7 +35,10 @@ POOL_STEPS, POOL_64, POOL_128 = 1024, 8192, 512
 FIRST_SCENE = 1_000_000
 GUIDANCE_DROPOUT = 0.1
 MIN_SNR = 5.0
-LAYOUT_WEIGHT = 0.1
+# At 1, the strongest noise of SDXL's schedule would not hide where a shape lies: pictures would be laid out by the noise that they
+# begin with, and what captions say of it would go unlearned.
+LATENT_STD = 0.35
+COLOUR_WEIGHT, PLACE_WEIGHT = 0.5, 0.2
 
 
 @dataclass
@@ -63,14 +66,14 @@ def layout_of(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def load_vae(folder: Path) -> AutoencoderKL:
-    """The averaged weights, with the scaling factor that gives latents of drawings unit variance."""
+    """The averaged weights, with the scaling factor that gives latents of drawings a standard deviation of LATENT_STD."""
     vae = AutoencoderKL(**sdxl_vae.CONFIG)
     vae.load_state_dict(torch.load(folder / "vae.pt", weights_only=False)["average"])
     vae.eval().requires_grad_(False)
     with torch.no_grad():
         latents = vae.encode(data.training_examples(0, 512, 64)[0]).latent_dist
     square = latents.mean.square().mean() + latents.var.mean()
-    vae.register_to_config(scaling_factor=round(float(square) ** -0.5, 5))
+    vae.register_to_config(scaling_factor=round(LATENT_STD * float(square) ** -0.5, 5))
     return vae
 
 
@@ -117,8 +120,8 @@ class Loss:
         self.kept = models.noise_schedule().alphas_cumprod
         self.empty = empty
 
-    def __call__(self, parts: nn.ModuleDict, batch: Examples, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """The error, and the loss of the layout that is read off the UNet's first up block on the way."""
+    def __call__(self, parts: nn.ModuleDict, batch: Examples, dropout: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The error, and the losses of `models.Layout`."""
         count = len(batch.mean)
         # Half of the dropped captions are the empty text, half are zeros: pipelines use either as the negative prompt.
         chance = torch.rand(count)
@@ -129,19 +132,16 @@ class Loss:
         embeds, pooled = embeds * ~zero[:, None, None], pooled * ~zero[:, None]
         clean = batch.mean + batch.std * torch.randn_like(batch.mean)
         noise = torch.randn_like(clean)
-        # One time from each of `count` spans, which are wider where there is less noise.
-        times = (((torch.rand(count) + torch.arange(count)) / count) ** 0.75 * 1000).long()
+        # One time from each of `count` equal spans.
+        times = ((torch.rand(count) + torch.arange(count)) / count * 1000).long()
         kept = self.kept[times].view(-1, 1, 1, 1)
         noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * noise).contiguous(memory_format=torch.channels_last)
         given = {"text_embeds": pooled, "time_ids": batch.time_ids}
-        coarse: list[torch.Tensor] = []
-        hook = parts["unet"].up_blocks[0].register_forward_hook(lambda module, inputs, output: coarse.append(output))
         predicted = parts["unet"](noisy, times, embeds, added_cond_kwargs=given).sample
-        hook.remove()
-        snr = self.kept[times] / (1 - self.kept[times])
+        snr = LATENT_STD**2 * self.kept[times] / (1 - self.kept[times])
         weight = (snr.clamp(max=MIN_SNR) / snr) * (1 + 1 / snr).sqrt()
         error = (mse_loss(predicted, noise, reduction="none").mean((1, 2, 3)) * weight).mean()
-        return error, cross_entropy(parts["layout"](coarse[0]), batch.layout)
+        return error, *parts["layout"].losses(batch.layout)
 
 
 def validation_examples(encoder: Encoder, side: int, count: int) -> Examples:
@@ -176,7 +176,9 @@ def main() -> None:
     unseen = {side: validation_examples(encoder, side, count) for side, count in ((64, 96), (128, 24))}
 
     torch.manual_seed(SEED)
-    parts, average = (nn.ModuleDict({**models.make_models(encoder.tokenizers[0]), "layout": models.make_layout_head()}) for _ in range(2))
+    parts, average = (nn.ModuleDict({**models.make_models(encoder.tokenizers[0]), "layout": models.Layout()}) for _ in range(2))
+    for some in (parts, average):
+        some["layout"].watch(some["unet"])
     parts.load_state_dict(torch.load(args.out / "text.pt", weights_only=True), strict=False)
     average.load_state_dict(parts.state_dict())
     average.requires_grad_(False)
@@ -195,8 +197,8 @@ def main() -> None:
         torch.manual_seed(SEED * 7_368_787 + step)
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args)
-        loss, layout = loss_of(parts, batch, GUIDANCE_DROPOUT)
-        (loss + LAYOUT_WEIGHT * layout).backward()
+        loss, colour, place = loss_of(parts, batch, GUIDANCE_DROPOUT)
+        (loss + COLOUR_WEIGHT * colour + PLACE_WEIGHT * place).backward()
         norm = nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -205,14 +207,14 @@ def main() -> None:
         total, seen = total + loss.item(), seen + 1
         if step % 25 == 0:
             seconds = spent + time.time() - started
-            print(f"unet {step} loss {loss.item():.4f} layout {layout.item():.4f} norm {norm:.2f} {seconds:.0f}s", flush=True)
+            print(f"unet {step} loss {loss.item():.4f} colour {colour.item():.4f} place {place.item():.4f} norm {norm:.2f} {seconds:.0f}s", flush=True)
         if step % args.every == 0 or step == last:
             row = {"step": step, "seconds": round(spent + time.time() - started), "train": round(total / seen, 5)}
             with torch.no_grad():
                 for side, examples in unseen.items():
                     torch.manual_seed(SEED)
-                    error, layout = loss_of(average, examples, 0.0)
-                    row |= {f"heldOut{side}": round(float(error), 5), f"layout{side}": round(float(layout), 5)}
+                    for name, value in zip(("heldOut", "colour", "place"), loss_of(average, examples, 0.0)):
+                        row[f"{name}{side}"] = round(float(value), 5)
             history.append(row)
             total, seen = 0.0, 0
             print(json.dumps(row), flush=True)
