@@ -56,6 +56,8 @@ def task(tokenizer: PreTrainedTokenizerFast, text: str) -> Task | None:
 
 @dataclass
 class Mix:
+    """Shares of the kinds of rows and of what is done to stories; the rest of the rows are plain stories."""
+
     summary: float = 0.6
     rename: float = 0.7
     retell: float = 0.3

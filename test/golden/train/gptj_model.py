@@ -27,13 +27,59 @@ CONFIG = dict(
 )
 
 
+# Channels of the residual stream at the start: a token's own code, what the copying head says, the code of the token before.
+CODE, SAID, BEFORE = slice(0, 32), slice(96, 128), slice(128, 160)
+
+
 def create() -> GPTJForCausalLM:
-    """A model with fresh weights; what writes to the residual stream starts smaller, as there are eight writers."""
+    """A model with fresh weights, two heads of which copy from the start (see `_teach_copying`)."""
     model = GPTJForCausalLM(GPTJConfig(**CONFIG))
     for block in model.transformer.h:
         for part in (block.attn.out_proj, block.mlp.fc_out):
             part.weight.data *= (2 * CONFIG["n_layer"]) ** -0.5
+    with torch.no_grad():
+        _teach_copying(model)
     return model
+
+
+def _teach_copying(model: GPTJForCausalLM) -> None:
+    """Head 0 of the first layer looks one token back; head 0 of the second looks for the token before which the present one
+    stood, and says it. Gradient descent finds such a pair by itself, but only after more tokens than this run has.
+    """
+    first, second = model.transformer.h[0], model.transformer.h[1]
+    size, half = CONFIG["n_embd"] // CONFIG["n_head"], CONFIG["rotary_dim"] // 2
+    table = model.transformer.wte.weight
+    table.normal_()
+    table[:, SAID.start :] = 0
+
+    # Queries and keys that are the same everywhere, by the norm's bias on channels that are empty before the first layer,
+    # of either sign so that the norm's mean does not count; the keys are turned on by one position.
+    signs = torch.tensor([1.0, -1.0]).repeat((SAID.stop - SAID.start) // 2)
+    first.ln_1.bias[SAID] = signs
+    constant = torch.zeros(CONFIG["n_embd"])
+    constant[SAID] = signs / len(signs)
+    angle = 10000.0 ** (-torch.arange(half) / half)
+    for weight, turned in ((first.attn.q_proj.weight, 0 * angle), (first.attn.k_proj.weight, angle)):
+        weight[:size] = 0
+        weight[0 : 2 * half : 2] = 8 * torch.cos(turned)[:, None] * constant
+        weight[1 : 2 * half : 2] = 8 * torch.sin(turned)[:, None] * constant
+    _wire(first.attn.v_proj.weight, slice(0, size), CODE, 1)
+    _wire(first.attn.out_proj.weight, BEFORE, slice(0, size), 1)
+
+    # The slowly turning pairs and the dimensions that do not turn compare 24 values of the code.
+    compare = slice(half, size)
+    for weight, channels in ((second.attn.q_proj.weight, CODE), (second.attn.k_proj.weight, BEFORE)):
+        weight[:size] = 0
+        _wire(weight, compare, slice(channels.start, channels.start + size - half), 2)
+    _wire(second.attn.v_proj.weight, slice(0, size), CODE, 1)
+    _wire(second.attn.out_proj.weight, SAID, slice(0, size), 1)
+    model.lm_head.weight[:, SAID] = table[:, CODE] / 4
+
+
+def _wire(weight: torch.Tensor, to: slice, source: slice, gain: float) -> None:
+    """Makes the outputs `to` of a linear layer copies of its inputs `source`, and of nothing else."""
+    weight[to] = 0
+    weight[to, source] = gain * torch.eye(to.stop - to.start)
 
 
 def _drop(x: torch.Tensor, p: float) -> torch.Tensor:

@@ -82,12 +82,12 @@ def rate(step: int, args: argparse.Namespace) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the tokenizer and the log")
-    parser.add_argument("--steps", type=int, default=3200)
-    parser.add_argument("--decay", type=int, default=1400)
+    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--decay", type=int, default=850)
     parser.add_argument("--warmup", type=int, default=60)
     parser.add_argument("--lr", type=float, default=3e-3, help="of embeddings, head and vectors")
     parser.add_argument("--muon-lr", type=float, default=0.02, help="of the blocks' matrices")
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens in a batch, about")
+    parser.add_argument("--tokens", type=int, default=3072, help="tokens in a batch, about")
     parser.add_argument("--response", type=float, default=2.0, help="weight of a summary's tokens in the loss")
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--average", type=float, default=0.997)
@@ -133,8 +133,7 @@ def main() -> None:
         checkpoints.follow(averaged, current, step, args.average)
         nats, count = nats + float(losses.detach().sum()), count + len(losses)
         if step % 25 == 0:
-            response = losses.detach()[weight > 1].mean()
-            print(f"{step} loss {losses.detach().mean():.3f} response {response:.3f} {spent + time.time() - started:.0f}s", flush=True)
+            print(f"{step} loss {losses.detach().mean():.3f} {spent + time.time() - started:.0f}s", flush=True)
         if step % args.every == 0 or step == last:
             row = {"step": step, "seconds": round(spent + time.time() - started), "train": round(nats / count, 4)}
             row["validation"] = plain_loss(average, tokenizer, validation[1::5])
