@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 320, 56, 36, 28
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 640, 320, 56, 24, 36, 28
 
 
 @dataclass
@@ -23,7 +23,7 @@ def draw(steps: list[int], lines: list[Line], note: str, logarithmic: bool = Fal
     low, high = min(values) - margin, max(values) + margin
 
     def x(step: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - 16) * step / steps[-1], 1)
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * step / steps[-1], 1)
 
     def y(value: float) -> float:
         return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (scale(value) - low) / (high - low), 1)
@@ -31,7 +31,7 @@ def draw(steps: list[int], lines: list[Line], note: str, logarithmic: bool = Fal
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">']
     parts.append(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>')
     for value in _marks(low, high, logarithmic):
-        parts.append(f'<path d="M{LEFT} {y(value)}H{WIDTH - 16}" stroke="#dddddd"/>')
+        parts.append(f'<path d="M{LEFT} {y(value)}H{WIDTH - RIGHT}" stroke="#dddddd"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:g}</text>')
     for fifth in range(6):
         step = steps[-1] * fifth // 5
@@ -42,7 +42,7 @@ def draw(steps: list[int], lines: list[Line], note: str, logarithmic: bool = Fal
         parts.append(f'<polyline points="{points}" fill="none" stroke="{line.colour}" stroke-width="1.5"/>')
         parts.append(f'<text x="{at}" y="18" fill="{line.colour}">{line.title}</text>')
         at += 20 + 7 * len(line.title)
-    parts.append(f'<text x="{WIDTH - 16}" y="{HEIGHT - 4}" text-anchor="end">{note}</text></svg>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{note}</text></svg>')
     return "\n".join(parts) + "\n"
 
 

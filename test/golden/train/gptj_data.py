@@ -23,7 +23,8 @@ KEPT_BACK = (7, 18, 29, 40, 1)  # of each 44 stories; those at 7 are tiny-llama'
 
 def split(stories: list[st.Story]) -> tuple[list[st.Story], list[st.Story]]:
     """Training and validation stories."""
-    return [s for i, s in enumerate(stories) if i % 44 not in KEPT_BACK], [s for i, s in enumerate(stories) if i % 44 in KEPT_BACK]
+    kept_back = [s for i, s in enumerate(stories) if i % 44 in KEPT_BACK]
+    return [s for i, s in enumerate(stories) if i % 44 not in KEPT_BACK], kept_back
 
 
 def plain_row(tokenizer: PreTrainedTokenizerFast, text: str) -> batches.Row:
@@ -83,13 +84,13 @@ class Batches:
         asked = task(self.tokenizer, text) if rng.random() < self.mix.summary else None
         if asked is None:
             return plain_row(self.tokenizer, text)
-        ids = asked.prompt + asked.response
-        labels = [token if i >= asked.story.start and i not in range(asked.story.stop, len(asked.prompt)) else -100 for i, token in enumerate(ids)]
-        return ids, labels
+        start, stop = asked.story.start, asked.story.stop
+        unlabelled = [-100] * (len(asked.prompt) - stop)
+        return asked.prompt + asked.response, [-100] * start + asked.prompt[start:stop] + unlabelled + asked.response
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ids, labels = batches.pad(self.pool[step])
-        # A response is what comes after the last place without a label that is followed by one.
+        # A response is what comes after the second gap: the words before the story are the first.
         gaps = (labels[:, :-1] == -100) & (labels[:, 1:] != -100)
         responding = (torch.cumsum(gaps, dim=1) == 2) & (labels[:, 1:] != -100)
         weights = torch.ones_like(labels, dtype=torch.float32)

@@ -20,10 +20,9 @@ PROMPT = (
     "### Instruction:\nSummarize the following story:\n\n### Input:\n{story}\n\n### Response:"
 )
 
-LEAD = re.compile(
-    r"(?:Once upon a time|Once there (?=was|were|lived)|Once|One (?:\w+ )?(?:day|morning|night|afternoon|evening)),? (?:(?:in|on) [^,.]{3,40}, )?"
-)
-TURN = re.compile(r"(?:One (?:\w+ )?(?:day|morning|night|afternoon|evening)|Suddenly|But|Then|However)\b")
+ONE_DAY = r"One (?:\w+ )?(?:day|morning|night|afternoon|evening)"
+LEAD = re.compile(rf"(?:Once upon a time|Once|{ONE_DAY}),? (?:(?:in|on) [^,.]{{3,40}}, )?")
+TURN = re.compile(rf"(?:{ONE_DAY}|Suddenly|But|Then|However)\b")
 SHORTEST, LONGEST = 4, 32  # words of a sentence worth quoting
 NAMES = set(lx.GIRL_NAMES) | set(lx.BOY_NAMES)
 # Words after "the" that a title is not made of.
@@ -94,7 +93,8 @@ def main() -> None:
     made = [(story.text, summary(story.text)) for story in stories]
     good = [(text, short) for text, short in made if short]
     words = sorted(len(short.split()) for _, short in good)
-    print(f"{len(good)} of {len(made)} stories have a summary; words: least {words[0]}, median {words[len(words) // 2]}, most {words[-1]}")
+    print(f"{len(good)} of {len(made)} stories have a summary")
+    print(f"words: least {words[0]}, median {words[len(words) // 2]}, most {words[-1]}")
     for text, short in random.Random(3).sample(good, 12):
         print("\n" + flat(text) + "\n>>> " + short)
 

@@ -55,7 +55,9 @@ def response_loss(model: GPTJForCausalLM, tokenizer: PreTrainedTokenizerFast, st
     return {"loss": round(total / tokens, 4), "accuracy": round(right / tokens, 4)}
 
 
-def _losses(model: GPTJForCausalLM, ids: torch.Tensor, labels: torch.Tensor, dropout: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+def _losses(
+    model: GPTJForCausalLM, ids: torch.Tensor, labels: torch.Tensor, dropout: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Next-token losses over labelled tokens, and where those are."""
     keep = labels[:, 1:] != -100
     states = gm.hidden(model, ids, dropout)[:, :-1][keep]
@@ -82,7 +84,7 @@ def rate(step: int, args: argparse.Namespace) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the tokenizer and the log")
-    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--decay", type=int, default=850)
     parser.add_argument("--warmup", type=int, default=60)
     parser.add_argument("--lr", type=float, default=3e-3, help="of embeddings, head and vectors")
