@@ -33,12 +33,9 @@ const config = readJson(`${dir}/config.json`) as {
 describe('the folder', () => {
   test('has the files of a GPT-J and is at most 4 MB', () => {
     const files = readdirSync(dir)
-    expect(files).toEqual(
-      expect.arrayContaining([
-        ...['README.md', 'config.json', 'generation_config.json', 'model.safetensors'],
-        ...['merges.txt', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json', 'vocab.json'],
-      ]),
-    )
+    const expected =
+      'README.md config.json generation_config.json model.safetensors merges.txt special_tokens_map.json tokenizer.json tokenizer_config.json vocab.json'
+    expect(files).toEqual(expect.arrayContaining(expected.split(' ')))
     const bytes = files.reduce((sum, file) => sum + statSync(`${dir}/${file}`).size, 0)
     expect(bytes).toBeLessThanOrEqual(4e6)
   })
@@ -94,16 +91,15 @@ describe('the weights', () => {
     expect(new Set(tensors.map(({ dtype }) => dtype))).toEqual(new Set(['f16']))
   })
 
-  test('are finite, and none was left at zero', async () => {
+  test('are finite, and none was left at zero or one', async () => {
+    const broken: string[] = []
     for (const { name, shape } of checkpoint.tensors.values()) {
       const count = shape.reduce((product, length) => product * length, 1)
       const values = decodeF32('f16', await checkpoint.read(name, 0, count))
-      expect(values.every(Number.isFinite), name).toBe(true)
-      expect(
-        values.some((value) => value !== 0 && value !== 1),
-        name,
-      ).toBe(true)
+      const isTrained = values.some((value) => value !== 0 && value !== 1)
+      if (!isTrained || !values.every(Number.isFinite)) broken.push(name)
     }
+    expect(broken).toEqual([])
   })
 })
 
