@@ -1,4 +1,4 @@
-"""Where things are: the data folder (TABHOPPER_DATA, or ../shared/data beside the project root) and the model folder."""
+"""Where things are: the data folder (TABHOPPER_DATA, or ../shared/data beside the project root) and the model folders."""
 
 import os
 from pathlib import Path
@@ -8,3 +8,4 @@ DATA = Path(os.environ.get("TABHOPPER_DATA", ROOT.parent / "shared" / "data"))
 STORIES = DATA / "text" / "tinystories.txt"
 HELDOUT = DATA / "text" / "tinystories-heldout.txt"
 MODEL = ROOT / "public" / "models" / "tiny-llama"
+GPTJ = ROOT / "public" / "models" / "tiny-gptj"

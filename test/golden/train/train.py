@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+import batches
 import checkpoints
 import make_tokenizer as mt
 import paths
@@ -45,15 +46,13 @@ def split(stories: list[st.Story]) -> tuple[list[st.Story], list[st.Story]]:
 
 
 class Batches:
-    """Batches of chats by step number: rows of like length, so that little is padding."""
-
-    POOL = 16  # batches drawn together and sorted by length
+    """Batches of chats by step number."""
 
     def __init__(self, stories: list[st.Story], tokenizer: PreTrainedTokenizerFast, tokens: int, mix: st.Augment) -> None:
-        self.stories, self.tokenizer, self.tokens = stories, tokenizer, tokens
+        self.stories, self.tokenizer = stories, tokenizer
         self.names = st.name_pools(stories)
         self.cfg = mix
-        self.pool, self.held = -1, []
+        self.pool = batches.Pool(self._chat, tokens, SEED)
 
     def _chat(self, rng: random.Random) -> tuple[list[int], list[int]]:
         """Mostly one turn; some chats have two or four, so that the latest request is the one that counts."""
@@ -69,34 +68,7 @@ class Batches:
         return ids[:ROW_LIMIT], labels[:ROW_LIMIT]
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        pool = step // self.POOL
-        if pool != self.pool:
-            rng = random.Random(SEED * 1_000_003 + pool)
-            chats, total = [], 0
-            while total < self.POOL * self.tokens * 0.97:
-                chats.append(self._chat(rng))
-                total += len(chats[-1][0])
-            chats.sort(key=lambda chat: len(chat[0]))
-            # Cuts of equal weight rather than of equal count.
-            cuts: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(self.POOL)]
-            seen = 0
-            for chat in chats:
-                cuts[min(self.POOL - 1, seen * self.POOL // total)].append(chat)
-                seen += len(chat[0])
-            rng.shuffle(cuts)
-            self.pool, self.held = pool, cuts
-        return pad(self.held[step % self.POOL])
-
-
-def pad(chats: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """On the right: causal attention never looks there, so no mask is needed."""
-    width = max(len(ids) for ids, _ in chats)
-    ids = torch.zeros(len(chats), width, dtype=torch.long)
-    labels = torch.full((len(chats), width), -100)
-    for row, (some, wanted) in enumerate(chats):
-        ids[row, : len(some)] = torch.tensor(some)
-        labels[row, : len(wanted)] = torch.tensor(wanted)
-    return ids, labels
+        return batches.pad(self.pool[step])
 
 
 def loss_sum(model: nn.Module, ids: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -114,7 +86,7 @@ def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, stories
     total, tokens, size = 0.0, 0, 0
     told = [st.plain_document(story) for story in stories]
     for at in range(0, len(told), 8):
-        ids, labels = pad([mt.encode_chat(tokenizer, [turn]) for turn in told[at : at + 8]])
+        ids, labels = batches.pad([mt.encode_chat(tokenizer, [turn]) for turn in told[at : at + 8]])
         nats, count = loss_sum(model, ids[:, :ROW_LIMIT], labels[:, :ROW_LIMIT])
         total, tokens = total + float(nats), tokens + count
         size += sum(len(text.encode()) for _, text in told[at : at + 8])
@@ -167,7 +139,7 @@ def main() -> None:
         tokenizer = mt.build(train, SEED)
         tokenizer.save_pretrained(args.out)
     mix = st.Augment(retell=0.5, remind=0.6, other=3.0) if args.late else st.Augment()
-    batches = Batches(train, tokenizer, args.tokens, mix)
+    data = Batches(train, tokenizer, args.tokens, mix)
 
     torch.manual_seed(SEED)
     end, pad_id = tokenizer.convert_tokens_to_ids([mt.END, mt.PAD])
@@ -187,7 +159,7 @@ def main() -> None:
     last = args.stop or args.steps
     while step < last:
         torch.manual_seed(SEED * 7_368_787 + step)
-        ids, labels = batches[step]
+        ids, labels = data[step]
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args)
         with torch.autocast("cpu", torch.bfloat16):
