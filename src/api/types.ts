@@ -142,14 +142,14 @@ export interface Completions<Request, Whole, Chunk> {
 }
 
 /**
- * What a load is doing. Phases come in this order, each once, except that files are verified one by one between
+ * What a load waits for. Phases come in this order, each once, except that files are verified one by one between
  * downloads; those without work are left out. Within a phase no number falls, and none passes its total.
  */
 export type LoadProgress =
   | TransferProgress
   /** Weights go to the device. Not told of while a download goes on, as they are uploaded at the same time. */
   | { readonly phase: 'upload'; readonly loadedBytes: number; readonly totalBytes: number }
-  /** Shaders are compiled, for one kind of step after the other. */
+  /** Shaders are compiled. That begins with the load; it is told of once the weights are there, with what is done by then. */
   | { readonly phase: 'compile'; readonly done: number; readonly total: number }
   /** Each kind of step runs once. */
   | { readonly phase: 'warm-up'; readonly done: number; readonly total: number }

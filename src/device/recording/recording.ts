@@ -16,6 +16,7 @@ import { MemoryLedger } from '../ledger.ts'
 export type RecordedCall =
   | { readonly kind: 'alloc'; readonly owner: BufferOwner; readonly label: string; readonly bytes: number }
   | { readonly kind: 'upload'; readonly label: string; readonly offset: number; readonly bytes: number }
+  | { readonly kind: 'compile'; readonly shaders: number }
   | { readonly kind: 'prepare'; readonly dispatches: number }
   | {
       readonly kind: 'run'
@@ -59,6 +60,13 @@ export function createRecordingDevice(capabilities: Capabilities): RecordingDevi
     },
     async upload(buffer, offset, data) {
       calls.push({ kind: 'upload', label: buffer.label, offset, bytes: data.byteLength })
+    },
+    async compile(plans, { onCompiled } = {}) {
+      const shaders = new Set(plans.flatMap(({ dispatches }) => dispatches.map(({ shader }) => shader.code)))
+        .size
+      calls.push({ kind: 'compile', shaders })
+      onCompiled?.(0, shaders)
+      onCompiled?.(shaders, shaders)
     },
     async prepare(plan): Promise<PreparedPlan> {
       calls.push({ kind: 'prepare', dispatches: plan.dispatches.length })

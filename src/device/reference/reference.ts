@@ -71,6 +71,8 @@ export function createReferenceDevice(): Device {
     async upload(buffer, offset, data) {
       refBuffer(buffer).raw.set(data, offset)
     },
+    // Nothing to compile, and nothing to tell.
+    compile: async () => undefined,
     async prepare(plan, resources) {
       const prepared: RefPrepared = { plan, resources, dispose: () => undefined }
       return prepared

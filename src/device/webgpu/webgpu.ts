@@ -168,6 +168,13 @@ export function createWebGpuDevice(
       bytesInFlight = 0
       await gpu.queue.onSubmittedWorkDone()
     },
+    async compile(plans, options) {
+      if (failure !== undefined) throw failure
+      await pipelines.compileAll(
+        plans.flatMap(({ dispatches }) => dispatches),
+        options,
+      )
+    },
     async prepare(plan, resources) {
       if (failure !== undefined) throw failure
       const stepBuffer = await alloc(plan.step.words * 4, 'step', `step of ${plan.graph.name}`)

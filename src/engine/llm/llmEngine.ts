@@ -56,7 +56,7 @@ export class LlmEngine {
   }
 
   /**
-   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * Plans, streams the weights in and compiles meanwhile; on failure nothing stays allocated. Throws engine/memory, before a
    * weight is read, if the model does not fit the budget.
    */
   static async load(

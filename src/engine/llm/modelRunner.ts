@@ -8,17 +8,15 @@ import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
-import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
+import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
 import { fitPlans, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 import { buildStepInputs } from './step.ts'
 
-export interface ModelRunnerOptions extends LlmSizes, LoadWeightsOptions {
+export interface ModelRunnerOptions extends LlmSizes, LoadTogetherOptions {
   /** What the model may take; without it, what the device gives. */
   readonly budget?: MemoryBudget | undefined
-  /** Called once the weights are there, and with each plan that is compiled. */
-  readonly onCompile?: ((done: number, total: number) => void) | undefined
 }
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
@@ -49,7 +47,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   }
 
   /**
-   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * Plans, streams the weights in and compiles meanwhile; on failure nothing stays allocated. Throws engine/memory, before a
    * weight is read, if the model does not fit the budget.
    */
   static async load<Options extends ModelRunnerOptions>(
@@ -59,9 +57,9 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     options: Options,
   ): Promise<ModelRunner<Options>> {
     const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
-    const weights = await loadWeights(device, fitted.plans, checkpoint, options)
+    const weights = await loadTogether(device, fitted.plans, checkpoint, options)
     try {
-      const loaded = await preparePlans(device, fitted.plans, weights, options.onCompile)
+      const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
       return new ModelRunner(device, config, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights.values()) buffer.destroy()

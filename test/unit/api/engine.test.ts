@@ -376,10 +376,9 @@ describe('the engine', () => {
     const options = { warmUp: true, onProgress: (progress: LoadProgress) => void seen.push(progress) }
     await using own = await openEngine({ options })
     expect(own.model).toBe('gqa')
-    expect(phaseRuns(seen)).toEqual(['upload', 'compile', 'warm-up', 'ready'])
+    expect(phaseRuns(seen)).toEqual(['upload', 'warm-up', 'ready'])
     expectRising(seen)
     const lastOf = (phase: LoadProgress['phase']) => seen.findLast((progress) => progress.phase === phase)
-    expect(lastOf('compile')).toEqual({ phase: 'compile', done: 3, total: 3 })
     expect(lastOf('warm-up')).toEqual({ phase: 'warm-up', done: 3, total: 3 })
   })
 })
