@@ -149,7 +149,7 @@ export type LoadProgress =
   | TransferProgress
   /** Weights go to the device. Not told of while a download goes on, as they are uploaded at the same time. */
   | { readonly phase: 'upload'; readonly loadedBytes: number; readonly totalBytes: number }
-  /** Shaders are compiled. That begins with the load; it is told of once the weights are there, with what is done by then. */
+  /** Shaders are compiled from the start; told of once the weights are there, and begins with what is done by then. */
   | { readonly phase: 'compile'; readonly done: number; readonly total: number }
   /** Each kind of step runs once. */
   | { readonly phase: 'warm-up'; readonly done: number; readonly total: number }

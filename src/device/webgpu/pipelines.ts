@@ -68,7 +68,7 @@ export class PipelineCache {
     const compileNext = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         await this.pipeline(next)
-        if (isOver) return
+        if (isOver || signal?.aborted === true) return
         onCompiled?.(++numDone, distinct.size)
       }
     }
