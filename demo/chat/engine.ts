@@ -1,6 +1,14 @@
 // What the page uses of the library, and the only file that imports it.
 
-import { createEngine, type AdapterInfo, type CachedModel, type LoadProgress } from '../../src/index.ts'
+import {
+  CancelledFault,
+  createEngine,
+  type AdapterInfo,
+  type CachedModel,
+  type LoadProgress,
+  type Timings,
+  type Usage,
+} from '../../src/index.ts'
 import type { ChatTurn } from './context.ts'
 import type { LoadReport } from './progress.ts'
 import type { Sampling } from './settings.ts'
@@ -55,10 +63,10 @@ export interface AnswerRequest {
 }
 
 export interface AnswerEnd {
-  readonly reason: 'stop' | 'length' | 'cancelled'
+  readonly reason: 'stop' | 'length' | 'stopped'
   readonly promptTokens: number
   readonly tokens: number
-  readonly firstTokenMs: number
+  readonly firstTokenMs: number | undefined
   readonly tokensPerSecond: number | undefined
 }
 
@@ -68,7 +76,9 @@ export interface ChatEngine {
   readonly maxSeqLen: number
   /** Bytes on the device. */
   memoryBytes(): number
-  /** Pieces of text; the last one has `end`. */
+  /** Tokens of a prompt made of these messages. */
+  countTokens(messages: readonly ChatTurn[], signal: AbortSignal): Promise<number>
+  /** Pieces of text; the last one has `end`, also that of an answer whose signal was aborted. */
   answer(request: AnswerRequest): AsyncGenerator<{ readonly text: string; readonly end?: AnswerEnd }>
   /** Models from hubs and servers that this browser keeps. */
   keptModels(): Promise<CachedModel[]>
@@ -99,6 +109,7 @@ export async function loadEngine(
     keptModels: async () => (await engine.cache.list()).filter(({ model }) => model !== embeddedUrl()),
     deleteKept: (model) => engine.cache.delete(model),
     dispose: () => engine.dispose(),
+    countTokens: (messages, signal) => engine.countTokens(messages, { signal }),
     async *answer({ messages, sampling, signal }) {
       const stream = engine.chat.completions.create({
         messages,
@@ -113,22 +124,27 @@ export async function loadEngine(
         seed: sampling.seed,
       })
       let reason: AnswerEnd['reason'] = 'stop'
-      for await (const { choices, usage, timings } of stream) {
-        reason = choices[0]?.finish_reason ?? reason
-        if (usage === undefined || timings === undefined) {
-          yield { text: choices[0]?.delta.content ?? '' }
-          continue
+      try {
+        for await (const { choices, usage, timings } of stream) {
+          reason = choices[0]?.finish_reason ?? reason
+          if (usage === undefined) yield { text: choices[0]?.delta.content ?? '' }
+          else yield { text: '', end: endOf(reason, usage, timings) }
         }
-        const end = {
-          reason,
-          promptTokens: usage.prompt_tokens,
-          tokens: usage.completion_tokens,
-          firstTokenMs: timings.ttftMs,
-          tokensPerSecond: timings.decodeTokensPerSecond,
-        }
-        yield { text: '', end }
+      } catch (error) {
+        if (!(error instanceof CancelledFault)) throw error
+        yield { text: '', end: endOf('stopped', error.usage, error.timings) }
       }
     },
+  }
+}
+
+function endOf(reason: AnswerEnd['reason'], usage: Usage, timings: Timings | undefined): AnswerEnd {
+  return {
+    reason,
+    promptTokens: usage.prompt_tokens,
+    tokens: usage.completion_tokens,
+    firstTokenMs: timings?.ttftMs,
+    tokensPerSecond: timings?.decodeTokensPerSecond,
   }
 }
 

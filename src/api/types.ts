@@ -11,10 +11,10 @@ export type { AdapterInfo, BufferOwner, ChatMessage, FloatDType, LostInfo, Subgr
 export type { CachedFile, CachedModel, ModelCache, TransferProgress }
 
 /**
- * Why an answer ended: `stop` at the model's own end or a stop text, `length` at `max_tokens` or the end of the context,
- * `cancelled` where a caller ended it; an aborted request throws instead.
+ * Why an answer ended: `stop` at the model's own end or a stop text, `length` at `max_tokens` or the end of the context.
+ * One that its caller ends has no such reason: it rejects with a CancelledFault, which tells what was used.
  */
-export type FinishReason = 'stop' | 'length' | 'cancelled'
+export type FinishReason = 'stop' | 'length'
 
 /** What all requests may say. Throws engine/input for what is out of range. */
 export interface SamplingOptions {
@@ -40,7 +40,7 @@ export interface SamplingOptions {
   max_tokens?: number
   /** Text at which to stop; not part of the answer. */
   stop?: string | readonly string[]
-  /** Ends the request within one step. */
+  /** Ends the request within one step, with a CancelledFault. */
   signal?: AbortSignal
 }
 
@@ -133,7 +133,7 @@ export interface CompletionChunk extends Envelope<'text_completion'> {
   timings?: Timings
 }
 
-/** One kind of request. Throws engine/*, text/* and device/* faults; an abort is an AbortError with engine/cancelled. */
+/** One kind of request. Throws engine/*, text/* and device/* faults; an abort is a CancelledFault, an AbortError. */
 export interface Completions<Request, Whole, Chunk> {
   /** Chunks as tokens come. The request begins with the first one asked for, and ends when its loop is left. */
   create(request: Request & { stream: true }): AsyncIterable<Chunk>
@@ -259,6 +259,11 @@ export interface Engine extends AsyncDisposable {
   }
   /** Continuations of texts and token ids. */
   readonly completions: Completions<CompletionRequest, Completion, CompletionChunk>
+  /**
+   * Tokens of a prompt as a request would have it: a text with what the tokenizer puts around it, or a conversation with
+   * what its template adds, the opening of the answer included. Computes nothing; longer than the context is no error.
+   */
+  countTokens(prompt: string | readonly ChatMessage[], options?: { signal?: AbortSignal }): Promise<number>
   /** Logits of every position of a token sequence, on an empty cache. */
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */

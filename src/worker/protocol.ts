@@ -7,6 +7,7 @@ import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
+  ChatMessage,
   Completion,
   CompletionChunk,
   CompletionRequest,
@@ -16,10 +17,12 @@ import type {
   LoadProgress,
   LogitsResult,
   ModelOptions,
+  Timings,
+  Usage,
 } from '../api/types.ts'
 import type { FaultCode } from '../core/errors.ts'
 
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** First message to a worker. */
 export interface Connect {
@@ -61,6 +64,7 @@ export interface Methods {
   load: { params: LoadParams; item: LoadEvent; result: EngineInfo }
   chat: { params: Streamable<ChatCompletionRequest>; item: ChatCompletionChunk; result?: ChatCompletion }
   completion: { params: Streamable<CompletionRequest>; item: CompletionChunk; result?: Completion }
+  countTokens: { params: { readonly prompt: string | readonly ChatMessage[] }; item: never; result: number }
   logits: { params: { readonly tokens: readonly number[] }; item: never; result: LogitsResult }
 }
 
@@ -106,7 +110,14 @@ export interface WireBlob {
 /** What an engine is, without what it does. */
 export type EngineInfo = Omit<
   Engine,
-  'chat' | 'completions' | 'logits' | 'memory' | 'cache' | 'dispose' | typeof Symbol.asyncDispose
+  | 'chat'
+  | 'completions'
+  | 'countTokens'
+  | 'logits'
+  | 'memory'
+  | 'cache'
+  | 'dispose'
+  | typeof Symbol.asyncDispose
 >
 
 export type HostMessage<M extends Method = Method> =
@@ -148,5 +159,7 @@ export type WireError =
       readonly stack: string | undefined
       /** Of a RuntimeFault. */
       readonly fault: { readonly code: FaultCode; readonly where: string } | undefined
+      /** Of a CancelledFault. */
+      readonly used: { readonly usage: Usage; readonly timings: Timings | undefined } | undefined
       readonly cause: WireError | undefined
     }

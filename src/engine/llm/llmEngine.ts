@@ -134,8 +134,13 @@ export class LlmEngine {
     this.#runner.dispose()
   }
 
-  #checkPrompt(tokens: readonly number[]): void {
+  /** Throws engine/disposed once dispose() has been called. */
+  checkLive(): void {
     if (this.#disposal !== undefined) throw disposedFault()
+  }
+
+  #checkPrompt(tokens: readonly number[]): void {
+    this.checkLive()
     checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
     const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
     if (bad === undefined) return
