@@ -197,6 +197,12 @@ export interface EngineOptions {
    */
   deterministic?: boolean
   /**
+   * Tokens of a request that are read back from the device together, 1 to 64. More of them wait less often, which counts
+   * where a wait is long, as in Firefox; they come in bursts, an answer that ends has computed up to twice as many tokens
+   * in vain, and an abort takes as many steps. The tokens are the same. Default 1.
+   */
+  tokensPerReadback?: number
+  /**
    * Runs a step of each kind before the engine is ready: what drivers put off until then would delay the first answer.
    * Default: true in browsers, false in Node.
    */

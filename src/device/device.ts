@@ -93,6 +93,12 @@ export interface ProfiledStep {
   readonly nanoseconds: Float64Array
 }
 
+/** Steps whose outputs come back together, with one wait. */
+export interface ReadBatch {
+  /** No step joins it any more, and its outputs are read. Idempotent. */
+  finish(): void
+}
+
 /** Why a device was lost. */
 export interface LostInfo {
   /** WebGPU's word for it: `unknown` or `destroyed`. */
@@ -121,13 +127,17 @@ export interface Device {
   prepare(plan: Plan, resources: PlanResources): Promise<PreparedPlan>
   /**
    * Runs one step. Work is submitted before `run` returns, in call order; the promise resolves when the asked
-   * outputs have been read back, so a caller may submit the next step first. `step` may be reused at once.
+   * outputs have been read back, so a caller may submit the next step first. `step` may be reused at once. With a
+   * `batch`, outputs are read when that is finished.
    */
   run(
     prepared: PreparedPlan,
     step: Step,
     outputs: readonly string[],
+    batch?: ReadBatch,
   ): Promise<Readonly<Record<string, StepOutput>>>
+  /** A batch of at most `numSteps` steps, each with the same outputs or none. */
+  batchReads(numSteps: number): ReadBatch
   /** As `run`, and slower: also tells how long each dispatch took. Absent where the adapter has no timestamps. */
   readonly profile?:
     | ((prepared: PreparedPlan, step: Step, outputs: readonly string[]) => Promise<ProfiledStep>)

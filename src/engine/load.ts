@@ -16,8 +16,8 @@ import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
 /** Tokens in a KV block. */
 export const blockSize = 16
 
-/** Steps that may be submitted before the oldest has been read back. */
-export const maxStepsInFlight = 2
+/** Batches of steps that may be submitted before the oldest has been read back. */
+export const maxBatchesInFlight = 2
 
 export interface LlmShape {
   readonly dtype: FloatDType

@@ -77,6 +77,8 @@ export function createReferenceDevice(): Device {
       const prepared: RefPrepared = { plan, resources, dispose: () => undefined }
       return prepared
     },
+    // Nothing is waited for: results come at once.
+    batchReads: () => ({ finish: () => undefined }),
     async run(prepared, step, outputs) {
       const { plan, resources } = prepared as RefPrepared
       const values = interpret(plan, resources, step)

@@ -2,7 +2,7 @@
 // Not here: which steps, and what becomes of their tokens (llmEngine.ts).
 
 import { invariant } from '../../core/errors.ts'
-import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../device/device.ts'
+import type { Device, DeviceBuffer, PreparedPlan, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { DimEnv } from '../../graph/dim.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
@@ -67,14 +67,19 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     }
   }
 
-  /** Submits one step; resolves with the `sampled` state if a chunk samples. */
-  run(chunks: readonly ScheduledChunk[]): Promise<Readonly<Record<string, StepOutput>>> {
+  /** For `run`, as long as `tokensPerReadback` says. */
+  batchReads(): ReadBatch {
+    return this.device.batchReads(this.fitted.options.tokensPerReadback ?? 1)
+  }
+
+  /** Submits one step; resolves with the `sampled` state if a chunk samples, once the batch is finished. */
+  run(chunks: readonly ScheduledChunk[], batch: ReadBatch): Promise<Readonly<Record<string, StepOutput>>> {
     const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
     const step = this.#writers.get(prepared)!.write(dims, values)
-    return this.device.run(prepared, step, dims.R > 0 ? ['sampled'] : [])
+    return this.device.run(prepared, step, dims.R > 0 ? ['sampled'] : [], batch)
   }
 
   /** Logits of every position of `tokens`, over a cache of their own. */
