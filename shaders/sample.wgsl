@@ -40,8 +40,8 @@ fn logit_at(r: u32, id: u32) -> f32 {
 
 #if TRUNCATES
 const GROUPS = 16u;
-// Logits that an invocation can keep to itself.
-const MAX_MINE = 8u;
+// Logits that an invocation can keep to itself: 2048 are kept in all.
+const MAX_MINE = 2048u / WG_X;
 
 var<workgroup> partial_low: array<vec4<f32>, WG_X>;
 var<workgroup> partial_high: array<vec4<f32>, WG_X>;
@@ -127,7 +127,7 @@ fn kept_floor(r: u32, lane: u32, heat: f32) -> f32 {
   if (has_search) {
     // The k-th largest of the invocations' maxima is a lower bound of the k-th largest logit. What is not below it is
     // little, mostly, and found in one pass; then the search below reads that and not the whole row again and again.
-    if (rank == min(select(WG_X * 3u / 4u, u32(top_k), top_k > 0.0), WG_X)) {
+    if (rank == min(select(NUCLEUS_RANK, u32(top_k), top_k > 0.0), WG_X)) {
       bound = lane_top;
     }
     let least = workgroupUniformLoad(&bound);

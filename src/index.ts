@@ -9,6 +9,7 @@ import { createWorkerEngine } from './worker/client.ts'
 
 export type * from './api/types.ts'
 export type { WorkerChoice } from './browser/startWorker.ts'
+export { CancelledFault } from './api/cancelledFault.ts'
 export { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
 export { memoryStore, type ByteSource, type FileStore } from './core/files.ts'
 

@@ -27,6 +27,7 @@ import { parseHubModelId } from './weights/remote/hubModel.ts'
 
 export type * from './api/types.ts'
 export type { LoadedModel } from './api/model.ts'
+export { CancelledFault } from './api/cancelledFault.ts'
 export { RuntimeFault, type FaultCode, type FaultDetail }
 
 export interface NodeModelOptions extends ModelOptions {

@@ -21,22 +21,7 @@ export interface AnswerTask {
 export async function answerQuestion(task: AnswerTask): Promise<void> {
   const { signal, onChange } = task
   try {
-    const engine = await task.engine()
-    // The engine has the last word on what fits; each round leaves out more.
-    for (let atLeast = 0; ;) {
-      try {
-        return await write(task, engine, atLeast)
-      } catch (error) {
-        const { numLeftOut } = requestFor(
-          task.conversation,
-          engine.maxSeqLen,
-          task.sampling.maxTokens,
-          atLeast + 1,
-        )
-        if (shownFault(error).code !== 'engine/context' || numLeftOut <= atLeast) throw error
-        atLeast = numLeftOut
-      }
-    }
+    await write(task, await task.engine())
   } catch (error) {
     if (signal.aborted || isCancelled(error)) return onChange({ state: 'stopped' })
     const fault = shownFault(error)
@@ -45,11 +30,15 @@ export async function answerQuestion(task: AnswerTask): Promise<void> {
   }
 }
 
-async function write(task: AnswerTask, engine: ChatEngine, atLeast: number): Promise<void> {
+async function write(task: AnswerTask, engine: ChatEngine): Promise<void> {
   const { conversation, sampling, signal, onChange } = task
   const seed = sampling.seed ?? randomSeed()
-  const { messages, numLeftOut } = requestFor(conversation, engine.maxSeqLen, sampling.maxTokens, atLeast)
-  const meter = new AnswerMeter(performance.now())
+  const { messages, numLeftOut } = await requestFor(
+    conversation,
+    engine.maxSeqLen,
+    sampling.maxTokens,
+    (turns) => engine.countTokens(turns, signal),
+  )
   let content = ''
   let end: AnswerEnd | undefined
   const pacer = createPacer(() => onChange({ content, state: 'streaming' }))
@@ -59,42 +48,16 @@ async function write(task: AnswerTask, engine: ChatEngine, atLeast: number): Pro
       end = piece.end ?? end
       if (piece.text === '') continue
       content += piece.text
-      meter.count(performance.now())
       pacer.request()
     }
   } finally {
     pacer.flush()
-    const { tokens, tokensPerSecond, firstTokenMs } = end ?? meter.figures()
-    const stats = { model: engine.label, seed, tokens, tokensPerSecond, firstTokenMs }
-    onChange({ content, stats: { ...stats, promptTokens: end?.promptTokens } })
+    onChange({ content })
   }
-  onChange({ state: end?.reason === 'length' ? 'length' : 'done' })
-}
-
-/** Figures of an answer that was stopped: the engine tells its own at the end only. */
-class AnswerMeter {
-  readonly #askedAt: number
-  #firstAt: number | undefined
-  #lastAt = 0
-  #tokens = 0
-
-  constructor(nowMs: number) {
-    this.#askedAt = nowMs
-  }
-
-  count(nowMs: number): void {
-    this.#firstAt ??= nowMs
-    this.#lastAt = nowMs
-    this.#tokens++
-  }
-
-  figures(): Pick<AnswerEnd, 'tokens' | 'tokensPerSecond'> & { firstTokenMs: number | undefined } {
-    const first = this.#firstAt
-    const tookMs = first === undefined ? 0 : this.#lastAt - first
-    return {
-      tokens: this.#tokens,
-      tokensPerSecond: tookMs > 0 ? ((this.#tokens - 1) * 1000) / tookMs : undefined,
-      firstTokenMs: first === undefined ? undefined : first - this.#askedAt,
-    }
-  }
+  if (end === undefined) return onChange({ state: 'done' })
+  const { reason, ...figures } = end
+  onChange({
+    state: reason === 'stop' ? 'done' : reason,
+    stats: { model: engine.label, seed, ...figures },
+  })
 }

@@ -1,5 +1,5 @@
-// Which messages of a conversation go to the model: all, or the newest that its context has room for. Tokens are
-// estimated from what earlier answers counted; the engine has the last word.
+// Which messages of a conversation go to the model: all, or the newest that its context has room for, as its tokenizer
+// counts them.
 
 import type { Conversation, Message } from './conversation.ts'
 
@@ -16,58 +16,38 @@ export interface Request {
 
 /** Share of the context that is kept free for the answer, where that many tokens may be asked for. */
 const answerShare = 0.4
-const charactersPerToken = 3
-/** What a chat template puts around a message. */
-const tokensPerMessage = 4
 
-/** `atLeast` messages are left out in any case. The last question always goes. */
-export function requestFor(
+/** Whole exchanges are left out, oldest first, as few as there must be. The last question always goes. */
+export async function requestFor(
   conversation: Conversation,
   maxSeqLen: number,
   maxTokens: number,
-  atLeast = 0,
-): Request {
+  countTokens: (turns: readonly ChatTurn[]) => Promise<number>,
+): Promise<Request> {
   const { system } = conversation
   const messages = conversation.messages.filter(({ content }) => content !== '')
   const room = maxSeqLen - Math.min(maxTokens, Math.floor(maxSeqLen * answerShare))
-  const size = (content: string): number =>
-    Math.ceil(content.length / charactersPerTokenOf(messages)) + tokensPerMessage
-  const total = (list: readonly Message[]): number =>
-    list.reduce((sum, { content }) => sum + size(content), system === '' ? 0 : size(system))
-  let numLeftOut = nextQuestion(messages, atLeast)
-  while (numLeftOut < lastQuestion(messages) && total(messages.slice(numLeftOut)) > room) {
-    numLeftOut = nextQuestion(messages, numLeftOut + 1)
-  }
-  return {
+  const requestFrom = (numLeftOut: number): Request => ({
     messages: [
       ...(system === '' ? [] : [{ role: 'system' as const, content: system }]),
       ...messages.slice(numLeftOut).map(({ role, content }) => ({ role, content })),
     ],
     numLeftOut,
+  })
+  const starts = questions(messages)
+  // By halves: the fewer messages, the fewer tokens.
+  let [low, high] = [0, starts.length - 1]
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const fits = (await countTokens(requestFrom(starts[middle]!).messages)) <= room
+    if (fits) high = middle
+    else low = middle + 1
   }
+  return requestFrom(starts[low]!)
 }
 
-/** Measured on the answers so far; careful before there are any. */
-function charactersPerTokenOf(messages: readonly Message[]): number {
-  let characters = 0
-  let tokens = 0
-  for (const message of messages) {
-    if (message.role !== 'assistant' || message.stats === undefined) continue
-    characters += message.content.length
-    tokens += message.stats.tokens
-  }
-  return tokens < 20 ? charactersPerToken : Math.max(1, characters / tokens)
-}
-
-/** A conversation that begins with an answer confuses models and chat templates. */
-function nextQuestion(messages: readonly Message[], from: number): number {
-  const at = messages.findIndex(({ role }, index) => index >= from && role === 'user')
-  return at < 0 ? lastQuestion(messages) : at
-}
-
-function lastQuestion(messages: readonly Message[]): number {
-  return Math.max(
-    0,
-    messages.findLastIndex(({ role }) => role === 'user'),
-  )
+/** Where a request may begin: one that begins with an answer confuses models and chat templates. */
+function questions(messages: readonly Message[]): number[] {
+  const indices = messages.flatMap(({ role }, index) => (role === 'user' ? [index] : []))
+  return indices.length === 0 ? [0] : indices
 }

@@ -10,7 +10,7 @@ import {
 } from '../../src/index.ts'
 import type { LoadReport } from './progress.ts'
 
-export { RuntimeFault } from '../../src/index.ts'
+export { CancelledFault, RuntimeFault } from '../../src/index.ts'
 export type * from '../../src/index.ts'
 
 export type ModelChoice =

@@ -38,7 +38,7 @@ export function tabhopper(
   ): AsyncGenerator<LanguageModelV4StreamPart, void, undefined> {
     const id = 'text-0'
     let isOpen = false
-    let finishReason: LanguageModelV4FinishReason = { unified: 'interrupted', raw: undefined }
+    let finishReason = toFinishReason(undefined)
     let numChunks = 0
     yield { type: 'stream-start', warnings }
     try {
@@ -76,10 +76,11 @@ export function tabhopper(
     async doGenerate(options) {
       const { request, warnings } = toCall(options)
       const { id, created, choices, usage, timings } = await engine.chat.completions.create(request)
-      const text = choices[0]?.message.content ?? ''
+      const [choice] = choices
+      const text = choice?.message.content ?? ''
       return {
         content: text === '' ? [] : [{ type: 'text', text }],
-        finishReason: toFinishReason(choices[0]?.finish_reason ?? 'cancelled'),
+        finishReason: toFinishReason(choice?.finish_reason),
         usage: toUsage(usage),
         response: metadata(id, created),
         warnings,
@@ -148,8 +149,9 @@ function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclu
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> }
 }
 
-function toFinishReason(raw: FinishReason): LanguageModelV4FinishReason {
-  return { unified: raw === 'cancelled' ? 'interrupted' : raw, raw }
+/** Without a reason the answer broke off. */
+function toFinishReason(raw: FinishReason | undefined): LanguageModelV4FinishReason {
+  return { unified: raw ?? 'interrupted', raw }
 }
 
 function toUsage(usage: Usage | undefined): LanguageModelV4Usage {

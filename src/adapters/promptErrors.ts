@@ -14,13 +14,15 @@ export function toDomException(error: unknown, name: 'OperationError' | 'Unknown
   return Object.assign(new DOMException(message, known), { cause: error })
 }
 
-/** For what the context cannot hold. `quota` is the context window, as in browsers that have a class for it. */
-export function quotaExceeded(quota: number, cause: unknown): DOMException {
-  const message = `The prompt does not fit into the context of ${quota} tokens.`
+/**
+ * For `requested` tokens that the context, of `quota`, cannot hold: what browsers that have a class for it call them.
+ */
+export function quotaExceeded(quota: number, requested: number): DOMException {
+  const message = `The prompt of ${requested} tokens does not fit into the context of ${quota}.`
   const Own = (globalThis as { QuotaExceededError?: new (message: string, options: object) => DOMException })
     .QuotaExceededError
-  if (Own !== undefined) return Object.assign(new Own(message, { quota }), { cause })
-  return Object.assign(new DOMException(message, 'QuotaExceededError'), { quota, requested: null, cause })
+  if (Own !== undefined) return new Own(message, { quota, requested })
+  return Object.assign(new DOMException(message, 'QuotaExceededError'), { quota, requested })
 }
 
 export function notSupported(what: string): DOMException {

@@ -2,7 +2,7 @@
 // exchange that fails or is aborted leaves no trace. Not here: the check of messages (promptInput.ts).
 
 import type { ChatMessage, Engine } from '../api/types.ts'
-import { isFault, notSupported, quotaExceeded, toDomException, unlessAborted } from './promptErrors.ts'
+import { notSupported, quotaExceeded, toDomException, unlessAborted } from './promptErrors.ts'
 import { toChatMessages, type PromptInput } from './promptInput.ts'
 
 /** What a prompt may say. */
@@ -60,7 +60,9 @@ export class LanguageModelSession extends EventTarget {
     messages: readonly ChatMessage[],
     signal: AbortSignal | undefined,
   ): Promise<LanguageModelSession> {
-    const usage = await unlessAborted(countTokens(settings.engine, messages, signal), signal)
+    const { engine } = settings
+    const usage = await unlessAborted(countTokens(engine, messages, signal), signal)
+    if (usage > engine.maxSeqLen) throw quotaExceeded(engine.maxSeqLen, usage)
     const session = new LanguageModelSession(settings, { messages, numInitial: messages.length, usage })
     const { signal: destroyed } = session.#destruction
     signal?.addEventListener('abort', () => session.#destruction.abort(signal.reason), { signal: destroyed })
@@ -130,14 +132,11 @@ export class LanguageModelSession extends EventTarget {
   /** Adds messages without an answer. */
   append(input: PromptInput, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#takeTurn(signal, (signal) =>
-      this.#grow(input, signal, async (messages) => ({
-        answer: [],
-        usage: await countPrompt(this.#settings.engine, messages, signal),
-      })),
+      this.#grow(input, signal, async (_, usage) => ({ answer: [], usage })),
     )
   }
 
-  /** Tokens that the input would take by itself. Computes a prefill of it. */
+  /** Tokens that the input would take by itself; more than the context holds is no error. */
   async measureContextUsage(input: PromptInput, options: PromptOptions = {}): Promise<number> {
     checkOptions(options)
     const signal = anyOf(this.#destruction.signal, options.signal)
@@ -200,26 +199,30 @@ export class LanguageModelSession extends EventTarget {
   async #grow(
     input: PromptInput,
     signal: AbortSignal,
-    answer: (messages: readonly ChatMessage[]) => Promise<{ answer: readonly ChatMessage[]; usage: number }>,
+    answer: (
+      messages: readonly ChatMessage[],
+      numTokens: number,
+    ) => Promise<{ answer: readonly ChatMessage[]; usage: number }>,
   ): Promise<void> {
     const { messages, numInitial } = this.#context
     const asked = toChatMessages(input, messages.length > 0)
-    let kept: readonly ChatMessage[] | undefined = messages
-    while (kept !== undefined) {
-      const said: readonly ChatMessage[] = [...kept, ...asked]
-      try {
-        const answered = await answer(said)
-        signal.throwIfAborted()
-        this.#context = { messages: [...said, ...answered.answer], numInitial, usage: answered.usage }
-        if (kept !== messages) this.#tellOverflow()
-        return
-      } catch (error) {
-        if (!isFault(error, 'engine/context'))
-          throw signal.aborted ? error : toDomException(error, 'UnknownError')
-        kept = withoutOldest(kept, numInitial)
-        if (kept === undefined) throw quotaExceeded(this.contextWindow, error)
-      }
+    let kept = messages
+    let numTokens = await countTokens(this.#settings.engine, [...kept, ...asked], signal)
+    while (numTokens > this.contextWindow) {
+      const fewer = withoutOldest(kept, numInitial)
+      if (fewer === undefined) throw quotaExceeded(this.contextWindow, numTokens)
+      kept = fewer
+      numTokens = await countTokens(this.#settings.engine, [...kept, ...asked], signal)
     }
+    const said = [...kept, ...asked]
+    try {
+      const answered = await answer(said, numTokens)
+      signal.throwIfAborted()
+      this.#context = { messages: [...said, ...answered.answer], numInitial, usage: answered.usage }
+    } catch (error) {
+      throw signal.aborted ? error : toDomException(error, 'UnknownError')
+    }
+    if (kept !== messages) this.#tellOverflow()
   }
 
   #tellOverflow(): void {
@@ -239,34 +242,20 @@ function withoutOldest(messages: readonly ChatMessage[], numInitial: number): Ch
   return [...messages.slice(0, numInitial), ...(end < 0 ? [] : later.slice(end + 1))]
 }
 
-/** Tokens of the messages as a prompt; one is generated, since the engine tells no other way. */
-async function countPrompt(
-  engine: Engine,
-  messages: readonly ChatMessage[],
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  // Templates may insist on a last word from the user, and the next prompt will have one.
-  const isOpen = messages.at(-1)?.role === 'user'
-  const { usage } = await engine.chat.completions.create({
-    messages: isOpen ? messages : [...messages, { role: 'user', content: '' }],
-    max_tokens: 1,
-    temperature: 0,
-    ...(signal && { signal }),
-  })
-  return usage.prompt_tokens
-}
-
-/** The same, 0 for no messages, with the errors of the Prompt API. */
+/** Tokens of the messages as a prompt, 0 for none, with the errors of the Prompt API. */
 async function countTokens(
   engine: Engine,
   messages: readonly ChatMessage[],
   signal: AbortSignal | undefined,
 ): Promise<number> {
+  if (messages.length === 0) return 0
+  // Templates may insist on a last word from the user, and the next prompt will have one.
+  const isOpen = messages.at(-1)?.role === 'user'
+  const prompt: readonly ChatMessage[] = isOpen ? messages : [...messages, { role: 'user', content: '' }]
   try {
-    return messages.length === 0 ? 0 : await countPrompt(engine, messages, signal)
+    return await engine.countTokens(prompt, signal && { signal })
   } catch (error) {
-    if (isFault(error, 'engine/context')) throw quotaExceeded(engine.maxSeqLen, error)
-    throw toDomException(error, 'UnknownError')
+    throw signal?.aborted === true ? error : toDomException(error, 'UnknownError')
   }
 }
 

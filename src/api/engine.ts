@@ -2,8 +2,9 @@
 
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
-import { RuntimeFault } from '../core/errors.ts'
+import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
+import type { ChatMessage } from '../text/chatTemplate.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
@@ -46,11 +47,15 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     request: SamplingOptions,
   ): AsyncGenerator<Piece, void, undefined> => generatePieces(llm, tokenizer, promptTokens, request)
 
+  const encodeMessages = (messages: readonly ChatMessage[]): readonly number[] =>
+    encodeChat(requireTokenizer(tokenizer), messages, { addGenerationPrompt: true })
+
+  const encodePrompt = (prompt: CompletionRequest['prompt']): readonly number[] =>
+    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt) : prompt
+
   async function* streamChat(request: ChatCompletionRequest): AsyncGenerator<ChatCompletionChunk> {
     const head = envelope('chatcmpl', 'chat.completion.chunk')
-    const promptTokens = encodeChat(requireTokenizer(tokenizer), request.messages, {
-      addGenerationPrompt: true,
-    })
+    const promptTokens = encodeMessages(request.messages)
     yield { ...head, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] }
     for await (const { text, finish } of pieces(promptTokens, request)) {
       if (text !== '')
@@ -62,10 +67,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
   }
 
   async function wholeChat(request: ChatCompletionRequest): Promise<ChatCompletion> {
-    const promptTokens = encodeChat(requireTokenizer(tokenizer), request.messages, {
-      addGenerationPrompt: true,
-    })
-    const { text, finish } = await collect(pieces(promptTokens, request))
+    const { text, finish } = await collect(pieces(encodeMessages(request.messages), request))
     const message = { role: 'assistant' as const, content: text }
     return {
       ...envelope('chatcmpl', 'chat.completion'),
@@ -74,9 +76,6 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
       timings: finish.timings,
     }
   }
-
-  const encodePrompt = (prompt: CompletionRequest['prompt']): readonly number[] =>
-    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt) : prompt
 
   async function* streamText(request: CompletionRequest): AsyncGenerator<CompletionChunk> {
     const head = envelope('cmpl', 'text_completion')
@@ -113,6 +112,11 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     maxSeqLen: options.maxSeqLen,
     chat: { completions: completions(streamChat, wholeChat) },
     completions: completions(streamText, wholeText),
+    async countTokens(prompt, { signal } = {}) {
+      llm.checkLive()
+      throwIfCancelled(signal, 'tokens')
+      return (typeof prompt === 'string' ? encodePrompt(prompt) : encodeMessages(prompt)).length
+    },
     logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
     memory: () => llm.device.memory(),
     inspect: createInspector(llm),

@@ -7,6 +7,7 @@ import type { SamplingParams } from '../engine/llm/sequence.ts'
 import { maxBiases } from '../graph/ops/logits.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { createStopFilter, type StopFilter } from './stopStrings.ts'
+import { CancelledFault } from './cancelledFault.ts'
 import type { FinishReason, SamplingOptions, Timings, Usage } from './types.ts'
 
 export interface Piece {
@@ -20,7 +21,10 @@ export interface Piece {
 
 const defaultTemperature = 0.7
 
-/** Pieces of the answer to `promptTokens`; the last one says why it ended. Without a tokenizer text is empty. */
+/**
+ * Pieces of the answer to `promptTokens`; the last one says why it ended. Without a tokenizer text is empty. An abort is
+ * a CancelledFault.
+ */
 export async function* generatePieces(
   engine: LlmEngine,
   tokenizer: Tokenizer | undefined,
@@ -41,37 +45,41 @@ export async function* generatePieces(
     options.signal,
   )
   let firstAt = submittedAt
+  let lastAt = submittedAt
   let numTokens = 0
+  const usageSoFar = (): Usage => ({
+    prompt_tokens: promptTokens.length,
+    completion_tokens: numTokens,
+    total_tokens: promptTokens.length + numTokens,
+  })
+  const timingsSoFar = (): Timings => timingsOf(promptTokens.length, numTokens, submittedAt, firstAt, lastAt)
   let reason: FinishReason = 'length'
   let isCut = false
-  for await (const { token, finishReason } of events) {
-    numTokens++
-    if (numTokens === 1) firstAt = performance.now()
-    // A padded vocabulary has ids that no tokenizer knows; they have no text.
-    const isText = tokenizer !== undefined && finishReason !== 'stop' && token < tokenizer.vocabSize
-    const { text, isStopped } = filter.push(isText ? (decoder?.push(token) ?? '') : '')
-    yield { text, tokens: [token], finish: undefined }
-    if (isStopped) {
-      reason = 'stop'
-      isCut = true
-      break
+  try {
+    for await (const { token, finishReason } of events) {
+      numTokens++
+      lastAt = performance.now()
+      if (numTokens === 1) firstAt = lastAt
+      // A padded vocabulary has ids that no tokenizer knows; they have no text.
+      const isText = tokenizer !== undefined && finishReason !== 'stop' && token < tokenizer.vocabSize
+      const { text, isStopped } = filter.push(isText ? (decoder?.push(token) ?? '') : '')
+      yield { text, tokens: [token], finish: undefined }
+      if (isStopped) {
+        reason = 'stop'
+        isCut = true
+        break
+      }
+      reason = finishReason ?? reason
     }
-    reason = finishReason ?? reason
+  } catch (error) {
+    if (!(error instanceof RuntimeFault) || error.code !== 'engine/cancelled') throw error
+    throw new CancelledFault(usageSoFar(), numTokens === 0 ? undefined : timingsSoFar(), error.cause)
   }
-  const lastAt = performance.now()
   const tail = isCut ? '' : rest(filter, decoder?.flush() ?? '')
   yield {
     text: tail,
     tokens: [],
-    finish: {
-      reason,
-      usage: {
-        prompt_tokens: promptTokens.length,
-        completion_tokens: numTokens,
-        total_tokens: promptTokens.length + numTokens,
-      },
-      timings: timingsOf(promptTokens.length, numTokens, submittedAt, firstAt, lastAt),
-    },
+    finish: { reason, usage: usageSoFar(), timings: timingsSoFar() },
   }
 }
 

@@ -102,6 +102,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
     numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    tokensPerReadback: count('tokensPerReadback', options.tokensPerReadback ?? 1, 64),
     deterministic: options.deterministic,
     budget: budgetOf(options),
     onRecovered: onEvent && ((recovered) => onEvent({ type: 'recovered', ...recovered })),

@@ -33,10 +33,10 @@ export type {
 export type { CachedFile, CachedModel, ModelCache, TransferProgress }
 
 /**
- * Why an answer ended: `stop` at the model's own end or a stop text, `length` at `max_tokens` or the end of the context,
- * `cancelled` where a caller ended it; an aborted request throws instead.
+ * Why an answer ended: `stop` at the model's own end or a stop text, `length` at `max_tokens` or the end of the context.
+ * One that its caller ends has no such reason: it rejects with a CancelledFault, which tells what was used.
  */
-export type FinishReason = 'stop' | 'length' | 'cancelled'
+export type FinishReason = 'stop' | 'length'
 
 /** What all requests may say. Throws engine/input for what is out of range. */
 export interface SamplingOptions {
@@ -62,7 +62,7 @@ export interface SamplingOptions {
   max_tokens?: number
   /** Text at which to stop; not part of the answer. */
   stop?: string | readonly string[]
-  /** Ends the request within one step. */
+  /** Ends the request within one step, with a CancelledFault. */
   signal?: AbortSignal
 }
 
@@ -155,7 +155,7 @@ export interface CompletionChunk extends Envelope<'text_completion'> {
   timings?: Timings
 }
 
-/** One kind of request. Throws engine/*, text/* and device/* faults; an abort is an AbortError with engine/cancelled. */
+/** One kind of request. Throws engine/*, text/* and device/* faults; an abort is a CancelledFault, an AbortError. */
 export interface Completions<Request, Whole, Chunk> {
   /** Chunks as tokens come. The request begins with the first one asked for, and ends when its loop is left. */
   create(request: Request & { stream: true }): AsyncIterable<Chunk>
@@ -164,14 +164,14 @@ export interface Completions<Request, Whole, Chunk> {
 }
 
 /**
- * What a load is doing. Phases come in this order, each once, except that files are verified one by one between
+ * What a load waits for. Phases come in this order, each once, except that files are verified one by one between
  * downloads; those without work are left out. Within a phase no number falls, and none passes its total.
  */
 export type LoadProgress =
   | TransferProgress
   /** Weights go to the device. Not told of while a download goes on, as they are uploaded at the same time. */
   | { readonly phase: 'upload'; readonly loadedBytes: number; readonly totalBytes: number }
-  /** Shaders are compiled, for one kind of step after the other. */
+  /** Shaders are compiled from the start; told of once the weights are there, and begins with what is done by then. */
   | { readonly phase: 'compile'; readonly done: number; readonly total: number }
   /** Each kind of step runs once. */
   | { readonly phase: 'warm-up'; readonly done: number; readonly total: number }
@@ -218,6 +218,12 @@ export interface EngineOptions {
    * Then greedy and seeded answers never depend on other requests, preemption or recovery. Slower. Default false.
    */
   deterministic?: boolean
+  /**
+   * Tokens of a request that are read back from the device together, 1 to 64. More of them wait less often, which counts
+   * where a wait is long, as in Firefox; they come in bursts, an answer that ends has computed up to twice as many tokens
+   * in vain, and an abort takes as many steps. The tokens are the same. Default 1.
+   */
+  tokensPerReadback?: number
   /**
    * Runs a step of each kind before the engine is ready: what drivers put off until then would delay the first answer.
    * Default: true in browsers, false in Node.
@@ -281,6 +287,11 @@ export interface Engine extends AsyncDisposable {
   }
   /** Continuations of texts and token ids. */
   readonly completions: Completions<CompletionRequest, Completion, CompletionChunk>
+  /**
+   * Tokens of a prompt as a request would have it: a text with what the tokenizer puts around it, or a conversation with
+   * what its template adds, the opening of the answer included. Computes nothing; longer than the context is no error.
+   */
+  countTokens(prompt: string | readonly ChatMessage[], options?: { signal?: AbortSignal }): Promise<number>
   /** Logits of every position of a token sequence, on an empty cache. */
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */

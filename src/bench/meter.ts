@@ -26,7 +26,7 @@ export function meterDevice(inner: Device): Meter {
   const meter: Meter = {
     device: {
       ...inner,
-      async run(prepared, step, outputs) {
+      async run(prepared, step, outputs, batch) {
         const { plan } = prepared
         const { dims } = step
         if (meter.isProfiling && inner.profile !== undefined) {
@@ -38,7 +38,7 @@ export function meterDevice(inner: Device): Meter {
           return profiled.outputs
         }
         const begin = performance.now()
-        const promise = inner.run(prepared, step, outputs)
+        const promise = inner.run(prepared, step, outputs, batch)
         steps.push({ plan, dims, cpuMs: performance.now() - begin, nanoseconds: undefined })
         return promise
       },

@@ -34,14 +34,19 @@ export async function createLocalEngine(
 
 type LocalOptions = EngineOptions & ModelOptions
 
+/** At the same time: neither needs the other, and each takes a while. */
 async function openBoth(source: ModelSource, options: LocalOptions, gpu?: GPUDevice): Promise<OpenedModel> {
-  const model = await openModelSource(source, options)
-  try {
-    return { device: gpu === undefined ? await openDevice() : borrowDevice(gpu), model }
-  } catch (error) {
-    await model.close()
-    throw error
+  const [model, device] = await Promise.allSettled([
+    openModelSource(source, options),
+    gpu === undefined ? openDevice() : borrowDevice(gpu),
+  ])
+  if (model.status === 'fulfilled' && device.status === 'fulfilled') {
+    return { device: device.value, model: model.value }
   }
+  if (device.status === 'fulfilled') device.value.dispose()
+  if (model.status === 'rejected') throw model.reason
+  await model.value.close()
+  throw device.status === 'rejected' ? device.reason : undefined
 }
 
 async function openDevice(): Promise<Device> {

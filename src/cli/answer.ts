@@ -1,5 +1,6 @@
 // An answer of a chat on its way to the terminal, and the dim line under it.
 
+import { CancelledFault } from '../api/cancelledFault.ts'
 import type { ChatCompletionRequest, Engine, Timings } from '../api/types.ts'
 import type { CommandContext } from './deps.ts'
 import { coloursFor, formatSpeed, printable, write, writeLine } from './terminal.ts'
@@ -23,8 +24,7 @@ export async function streamAnswer(
   let isCancelled = false
   try {
     for await (const chunk of engine.chat.completions.create({ ...request, stream: true })) {
-      for (const { delta, finish_reason } of chunk.choices) {
-        if (finish_reason === 'cancelled') isCancelled = true
+      for (const { delta } of chunk.choices) {
         if (delta.content === undefined || delta.content === '') continue
         text += delta.content
         await write(stdout, printable(stdout, delta.content))
@@ -35,6 +35,10 @@ export async function streamAnswer(
   } catch (error) {
     if (request.signal?.aborted !== true) throw error
     isCancelled = true
+    if (error instanceof CancelledFault) {
+      numTokens = error.usage.completion_tokens
+      timings = error.timings
+    }
   }
   await writeLine(stdout)
   return { text, numTokens, timings, isCancelled }

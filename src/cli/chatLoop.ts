@@ -51,7 +51,7 @@ export async function chatLoop(
       if (text === '') conversation.unask()
       else conversation.answer(text)
       if (isCancelled) await writeLine(stdout, colours.dim('(stopped)'))
-      else await writeSpeed(context, numTokens, timings)
+      if (numTokens > 0) await writeSpeed(context, numTokens, timings)
     } catch (error) {
       if (isFatal(error)) throw error
       conversation.unask()

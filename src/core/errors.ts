@@ -93,13 +93,18 @@ export function throwIfCancelled(signal: AbortSignal | undefined, where: string)
 
 /** The fault of a request or load that its caller cancelled. `name` is `AbortError`, as with fetch. */
 export function cancelled(where: string, cause?: unknown): RuntimeFault {
-  const fault = new RuntimeFault('engine/cancelled', {
+  const fault = new RuntimeFault('engine/cancelled', cancelledDetail(where, cause))
+  fault.name = 'AbortError'
+  return fault
+}
+
+/** What such a fault says. */
+export function cancelledDetail(where: string, cause: unknown): FaultDetail {
+  return {
     where,
     expected: 'to finish',
     got: 'a cancellation',
     fix: 'Call again without aborting the signal.',
     cause,
-  })
-  fault.name = 'AbortError'
-  return fault
+  }
 }

@@ -72,6 +72,14 @@ export interface PreparedPlan {
   dispose(): void
 }
 
+/** How shaders are compiled. */
+export interface CompileOptions {
+  /** Ends the wait at once; of what was not begun, nothing is compiled. */
+  readonly signal?: AbortSignal | undefined
+  /** Called with 0 when it begins, and whenever a shader is done. */
+  readonly onCompiled?: ((done: number, total: number) => void) | undefined
+}
+
 /** A result tensor: f64 from the reference, f32 or i32 from the others. */
 export interface StepOutput {
   readonly shape: readonly number[]
@@ -83,6 +91,12 @@ export interface ProfiledStep {
   readonly outputs: Readonly<Record<string, StepOutput>>
   /** Device time by index of the plan's dispatches; 0 for those whose grid was empty. */
   readonly nanoseconds: Float64Array
+}
+
+/** Steps whose outputs come back together, with one wait. */
+export interface ReadBatch {
+  /** No step joins it any more, and its outputs are read. Idempotent. */
+  finish(): void
 }
 
 /** Why a device was lost. */
@@ -104,17 +118,26 @@ export interface Device {
   alloc(bytes: number, owner: BufferOwner, label: string): Promise<DeviceBuffer>
   /** Copies a slice of bytes (a multiple of four, at a multiple of four); resolves when more may be sent. */
   upload(buffer: DeviceBuffer, offset: number, data: Uint8Array<ArrayBuffer>): Promise<void>
-  /** Compiles a plan. Throws device/shader with the numbered WGSL where a shader fails. */
+  /**
+   * Compiles the shaders of plans ahead of `prepare`, which needs their memory; this does not. Throws device/shader with
+   * the numbered WGSL where a shader fails, engine/cancelled.
+   */
+  compile(plans: readonly Plan[], options?: CompileOptions): Promise<void>
+  /** Binds a plan to its memory, and compiles what has not been compiled. Throws device/shader. */
   prepare(plan: Plan, resources: PlanResources): Promise<PreparedPlan>
   /**
    * Runs one step. Work is submitted before `run` returns, in call order; the promise resolves when the asked
-   * outputs have been read back, so a caller may submit the next step first. `step` may be reused at once.
+   * outputs have been read back, so a caller may submit the next step first. `step` may be reused at once. With a
+   * `batch`, outputs are read when that is finished.
    */
   run(
     prepared: PreparedPlan,
     step: Step,
     outputs: readonly string[],
+    batch?: ReadBatch,
   ): Promise<Readonly<Record<string, StepOutput>>>
+  /** A batch of at most `numSteps` steps, each with the same outputs or none. */
+  batchReads(numSteps: number): ReadBatch
   /** As `run`, and slower: also tells how long each dispatch took. Absent where the adapter has no timestamps. */
   readonly profile?:
     | ((prepared: PreparedPlan, step: Step, outputs: readonly string[]) => Promise<ProfiledStep>)

@@ -1,7 +1,7 @@
 // The one place that runs weights → graph → passes → plan → device.prepare, and owns what comes out of it.
 
 import type { StateId } from '../core/brand.ts'
-import { RuntimeFault } from '../core/errors.ts'
+import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer, PreparedPlan } from '../device/device.ts'
 import type { DimEnv } from '../graph/dim.ts'
 import type { FloatDType } from '../graph/opDef.ts'
@@ -16,8 +16,8 @@ import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
 /** Tokens in a KV block. */
 export const blockSize = 16
 
-/** Steps that may be submitted before the oldest has been read back. */
-export const maxStepsInFlight = 2
+/** Batches of steps that may be submitted before the oldest has been read back. */
+export const maxBatchesInFlight = 2
 
 export interface LlmShape {
   readonly dtype: FloatDType
@@ -88,12 +88,15 @@ export function arenaSizes(plans: readonly Plan[]): number[] {
   return sizes
 }
 
-/** Allocates states and arena and prepares plans of one graph over weights that are already there. */
+/**
+ * Allocates states and arena and prepares plans of one graph over weights that are already there. On failure nothing
+ * of its own stays allocated.
+ */
 export async function preparePlans(
   device: Device,
   plans: readonly Plan[],
   weights: ReadonlyMap<string, DeviceBuffer>,
-  onPrepared?: (done: number, total: number) => void,
+  signal?: AbortSignal,
 ): Promise<LoadedPlans> {
   const owned: DeviceBuffer[] = []
   const prepared: PreparedPlan[] = []
@@ -102,6 +105,7 @@ export async function preparePlans(
     for (const buffer of owned) buffer.destroy()
   }
   const alloc = async (bytes: number, owner: 'states' | 'arena', label: string): Promise<DeviceBuffer> => {
+    throwIfCancelled(signal, label)
     const buffer = await device.alloc(bytes, owner, label)
     owned.push(buffer)
     return buffer
@@ -124,10 +128,9 @@ export async function preparePlans(
     const arena: DeviceBuffer[] = []
     for (const [slot, bytes] of arenaSizes(plans).entries())
       arena.push(await alloc(bytes, 'arena', `arena${slot}`))
-    onPrepared?.(0, plans.length)
     for (const plan of plans) {
+      throwIfCancelled(signal, plan.graph.name)
       prepared.push(await device.prepare(plan, { weights, states, arena }))
-      onPrepared?.(prepared.length, plans.length)
     }
     return { plans: prepared, dispose }
   } catch (error) {

@@ -10,7 +10,7 @@ import {
   arenaSizes,
   blockSize,
   fitBlocks,
-  maxStepsInFlight,
+  maxBatchesInFlight,
   planLlama,
   stepClasses,
   type LlmShape,
@@ -28,14 +28,15 @@ export interface MemoryPlan {
 }
 
 /** What plans that share everything will take on a device. */
-function planMemory(plans: readonly Plan[]): MemoryPlan {
+function planMemory(plans: readonly Plan[], { tokensPerReadback = 1 }: LlmSizes): MemoryPlan {
   const weightBytes = sum([...weightsOf(plans).values()].map(({ bytes }) => bytes))
   const stateBytes = sum(
     (plans[0]?.buffers ?? []).filter(({ role }) => role === 'state').map(({ bytes }) => bytes),
   )
   const arenaBytes = sum(arenaSizes(plans))
   const stepBytes = sum(plans.map(({ step }) => step.words * 4))
-  const readbackBytes = maxStepsInFlight * Math.max(0, ...plans.map(readOfStep))
+  const readbackBytes =
+    maxBatchesInFlight * Math.max(0, ...plans.map((plan) => readOfBatch(plan, tokensPerReadback)))
   return {
     weightBytes,
     stateBytes,
@@ -46,17 +47,19 @@ function planMemory(plans: readonly Plan[]): MemoryPlan {
   }
 }
 
-/** Bytes of the buffer through which a step's tokens come back. */
-function readOfStep({ outputs, maxima }: Plan): number {
+/** Bytes of the buffer through which the tokens of so many steps come back. */
+function readOfBatch({ outputs, maxima }: Plan, numSteps: number): number {
   const { sampled } = outputs
   if (sampled === undefined) return 0
   const numElements = sampled.shape.reduce<number>((product, dim) => product * evalDim(dim, maxima), 1)
-  return readbackSize(tensorBytes(numElements, sampled.dtype))
+  return readbackSize(numSteps * tensorBytes(numElements, sampled.dtype))
 }
 
 /** The options that decide what an engine takes. */
 export interface LlmSizes extends Omit<LlmShape, 'head'> {
   readonly maxNumBatchedTokens: number
+  /** Steps whose tokens are read back together. Default 1. */
+  readonly tokensPerReadback?: number | undefined
 }
 
 export type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
@@ -115,7 +118,7 @@ export function fitPlans<Sizes extends LlmSizes>(
   const bindable = { ...options, numBlocks: fitBlocks(config, options, capabilities) }
   if (budget === undefined) {
     const plans = plansOf(config, bindable, capabilities)
-    return fitted(bindable, plans, planMemory(plans))
+    return fitted(bindable, plans, planMemory(plans, bindable))
   }
   let smallest: Measured | undefined
   for (const most of candidates(bindable, budget.open)) {
@@ -184,11 +187,11 @@ function measure(
 ): Measured {
   try {
     const plans = plansOf(config, sizes, capabilities)
-    return { sizes, plans, memory: planMemory(plans) }
+    return { sizes, plans, memory: planMemory(plans, sizes) }
   } catch (fault) {
     if (!(fault instanceof RuntimeFault && fault.code === 'plan/limit')) throw fault
     const plans = plansOf(config, sizes, { ...capabilities, ...noLimits })
-    const memory = planMemory(plans)
+    const memory = planMemory(plans, sizes)
     if (memory.totalBytes <= budget.bytes) throw fault
     return { sizes, plans, memory }
   }

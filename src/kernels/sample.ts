@@ -4,7 +4,7 @@ import processLogitsShader from '../../shaders/process_logits.wgsl?raw'
 import sampleShader from '../../shaders/sample.wgsl?raw'
 import countTokensShader from '../../shaders/sample_count_tokens.wgsl?raw'
 import { packWidth, read, rowsOf, tensorOf, widthOf, write } from './shapes.ts'
-import type { KernelSpec } from './spec.ts'
+import type { KernelSpec, KernelVariant } from './spec.ts'
 
 const invocations = 256
 
@@ -67,39 +67,60 @@ const processLogitsSpec: KernelSpec = {
   ],
 }
 
+/** `nucleusRank`: which of the invocations' largest logits, by rank, top-p takes for a lower bound of what it keeps. */
+function sampleVariant(
+  name: string,
+  summary: string,
+  { invocations, nucleusRank }: { readonly invocations: number; readonly nucleusRank: number },
+  supports: KernelVariant['supports'],
+): KernelVariant {
+  return {
+    name,
+    summary,
+    shader: sampleShader,
+    supports,
+    configure(problem) {
+      const logits = tensorOf(problem, 'logits')
+      const truncates = problem.tensors['controls'] !== undefined
+      const isProcessed = truncates && problem.tensors['processed'] !== undefined
+      return {
+        bindings: [
+          read('logits'),
+          ...(isProcessed ? [read('processed')] : []),
+          ...(truncates ? [read('controls')] : []),
+          read('temperature'),
+          read('seed'),
+          read('tokenIndex'),
+          read('targets'),
+          write('sampled'),
+        ],
+        constants: {
+          u32: { VOCAB: widthOf(logits), NUCLEUS_RANK: nucleusRank },
+          flags: { TRUNCATES: truncates, PROCESSED: isProcessed },
+        },
+        packWidth: 1,
+        workgroupSize: [invocations, 1, 1],
+        grid: [rowsOf(logits), 1, 1],
+      }
+    },
+  }
+}
+
 const sampleSpec: KernelSpec = {
   op: 'sample',
   variants: [
-    {
-      name: 'sample',
-      summary: 'one workgroup a row; tree reduction of (score, id), thresholds by an eight-way search',
-      shader: sampleShader,
-      supports: () => true,
-      configure(problem) {
-        const logits = tensorOf(problem, 'logits')
-        const truncates = problem.tensors['controls'] !== undefined
-        const isProcessed = truncates && problem.tensors['processed'] !== undefined
-        return {
-          bindings: [
-            read('logits'),
-            ...(isProcessed ? [read('processed')] : []),
-            ...(truncates ? [read('controls')] : []),
-            read('temperature'),
-            read('seed'),
-            read('tokenIndex'),
-            read('targets'),
-            write('sampled'),
-          ],
-          constants: {
-            u32: { VOCAB: widthOf(logits) },
-            flags: { TRUNCATES: truncates, PROCESSED: isProcessed },
-          },
-          packWidth: 1,
-          workgroupSize: [invocations, 1, 1],
-          grid: [rowsOf(logits), 1, 1],
-        }
-      },
-    },
+    sampleVariant(
+      'sample',
+      'one workgroup a row; tree reduction of (score, id), thresholds by an eight-way search',
+      { invocations, nucleusRank: 192 },
+      () => true,
+    ),
+    sampleVariant(
+      'sample_narrow',
+      '64 invocations: a CPU runs them in turn anyway, and SwiftShader clears workgroup memory word by unrolled word',
+      { invocations: 64, nucleusRank: 64 },
+      (_, { adapterClass }) => adapterClass === 'software',
+    ),
   ],
 }
 

@@ -17,6 +17,8 @@ export async function answer(
       return complete(engine.chat.completions, request.params, signal, push)
     case 'completion':
       return complete(engine.completions, request.params, signal, push)
+    case 'countTokens':
+      return engine.countTokens(request.params.prompt, { signal })
     case 'logits':
       return engine.logits(request.params.tokens, { signal })
     case 'inspectModel':

@@ -55,6 +55,8 @@ function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo | 'cache
         { signal, onItem },
       ),
     ),
+    countTokens: (prompt, { signal } = {}) =>
+      connection.call<'countTokens'>({ method: 'countTokens', params: { prompt } }, { signal }).result,
     logits: (tokens, { signal } = {}) =>
       connection.call<'logits'>({ method: 'logits', params: { tokens } }, { signal }).result,
     inspect: {

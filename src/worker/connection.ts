@@ -2,6 +2,7 @@
 // Not here: what is asked (client.ts).
 
 import { transfer, wrap, type Remote } from 'comlink'
+import { CancelledFault } from '../api/cancelledFault.ts'
 import { RuntimeFault, cancelled } from '../core/errors.ts'
 import { holderGone, holdLock, type HeldLock, type Locks } from './liveness.ts'
 import {
@@ -36,9 +37,15 @@ export interface CallOptions<M extends Method> {
 
 export interface Call<M extends Method> {
   readonly result: Promise<Methods[M]['result']>
-  /** Rejects `result` with an AbortError, if it is still open, and tells the worker. */
+  /**
+   * Tells the worker, if `result` is still open. That rejects with a CancelledFault once the worker has answered, or with
+   * a plain AbortError where it does not soon; what it still pushes is dropped.
+   */
   readonly cancel: (reason?: unknown) => void
 }
+
+/** How long a worker that is busy may take to answer a cancellation. */
+const answerMs = 500
 
 const noMemory: Memory = { weights: 0, states: 0, arena: 0, step: 0, readback: 0 }
 
@@ -89,8 +96,10 @@ export class Connection {
     const result = new Promise<Methods[M]['result']>((resolve, reject) => (settle = { resolve, reject }))
     const onAbort = (): void => cancel(signal?.reason)
     let isSettled = false
+    let cancellation: { readonly reason: unknown; readonly timer: ReturnType<typeof setTimeout> } | undefined
     const end = (settleIt: () => void): void => {
       isSettled = true
+      clearTimeout(cancellation?.timer)
       signal?.removeEventListener('abort', onAbort)
       settleIt()
     }
@@ -102,32 +111,37 @@ export class Connection {
       close()
       end(() => settle.reject(error))
     }
-    const cancelWith = (error: unknown): void => {
-      if (isSettled) return
-      port.postMessage({ type: 'cancel' } satisfies CancelMessage)
-      end(() => settle.reject(error))
+    const tellWorker = (): void => port.postMessage({ type: 'cancel' } satisfies CancelMessage)
+    const cancel = (reason?: unknown): void => {
+      if (isSettled || cancellation !== undefined) return
+      tellWorker()
+      const timer = setTimeout(() => end(() => settle.reject(cancelled('request', reason))), answerMs)
+      cancellation = { reason, timer }
     }
-    const cancel = (reason?: unknown): void => cancelWith(cancelled('request', reason))
     const deliver = (item: Methods[M]['item']): void => {
+      if (isSettled || cancellation !== undefined) return
       try {
         onItem?.(item)
       } catch (error) {
-        cancelWith(error)
+        tellWorker()
+        end(() => settle.reject(error))
       }
     }
     port.addEventListener('message', ({ data }: MessageEvent<HostMessage<M>>) => {
       switch (data.type) {
         case 'item':
-          if (!isSettled) deliver(data.value)
-          return
+          return deliver(data.value)
         case 'memory':
           this.memory = data.memory
           return
         case 'done':
+          if (cancellation !== undefined) return fail(cancelled('request', cancellation.reason))
           close()
           return end(() => settle.resolve(data.result))
-        case 'failed':
-          return fail(fromWireError(data.error))
+        case 'failed': {
+          const error = fromWireError(data.error)
+          return fail(cancellation === undefined ? error : cancelledBy(cancellation.reason, error))
+        }
         default:
           data satisfies never
       }
@@ -196,6 +210,13 @@ export class Connection {
     if (message.type !== 'accepted' || message.hostLock === undefined || locks === undefined) return
     void holderGone(locks, message.hostLock, this.#watch.signal).then(() => this.fail(workerFault('its end')))
   }
+}
+
+/** What a cancelled request rejects with, of what the worker says. */
+function cancelledBy(reason: unknown, error: unknown): RuntimeFault {
+  return error instanceof CancelledFault
+    ? new CancelledFault(error.usage, error.timings, reason)
+    : cancelled('request', reason)
 }
 
 function workerFault(got: string, cause?: unknown): RuntimeFault {

@@ -1,7 +1,8 @@
 // Engines by what was asked for, each with as many users as asked for the same: loaded once, disposed with the last.
 
 import type { Engine } from '../api/types.ts'
-import { cancelled } from '../core/errors.ts'
+import { throwIfCancelled } from '../core/errors.ts'
+import { untilCancelled } from '../core/untilCancelled.ts'
 import type { EngineMessage, LoadEvent } from './protocol.ts'
 
 export interface LoadHooks {
@@ -37,7 +38,7 @@ export class EnginePool {
     for (let old = this.#entries.get(key); old?.disposal !== undefined; old = this.#entries.get(key)) {
       await old.disposal
     }
-    if (user.signal.aborted) throw cancelled('load', user.signal.reason)
+    throwIfCancelled(user.signal, 'load')
     const entry = this.#entries.get(key) ?? this.#load(key, load)
     entry.users.add(user)
     const release = async (): Promise<boolean> => {
@@ -46,7 +47,7 @@ export class EnginePool {
       return entry.disposal !== undefined
     }
     try {
-      return { engine: await orAborted(entry.engine, user.signal), release }
+      return { engine: await untilCancelled(entry.engine, 'load', user.signal), release }
     } catch (error) {
       await release()
       throw error
@@ -78,13 +79,4 @@ export class EnginePool {
       this.#entries.delete(key)
     }
   }
-}
-
-/** `engine`, or an AbortError as soon as the signal fires. */
-function orAborted(engine: Promise<Engine>, signal: AbortSignal): Promise<Engine> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(cancelled('load', signal.reason))
-    signal.addEventListener('abort', onAbort, { once: true })
-    engine.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

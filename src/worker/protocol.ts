@@ -8,6 +8,7 @@ import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
+  ChatMessage,
   Completion,
   CompletionChunk,
   CompletionRequest,
@@ -20,6 +21,8 @@ import type {
   ModelOptions,
   ProfileOptions,
   StepProfile,
+  Timings,
+  Usage,
 } from '../api/types.ts'
 import type { FaultCode } from '../core/errors.ts'
 
@@ -68,6 +71,7 @@ export interface Methods {
   inspectModel: { params: undefined; item: never; result: ModelInspection }
   kvCache: { params: undefined; item: never; result: CacheState }
   profile: { params: Plain<ProfileOptions>; item: never; result: StepProfile[] }
+  countTokens: { params: { readonly prompt: string | readonly ChatMessage[] }; item: never; result: number }
   logits: { params: { readonly tokens: readonly number[] }; item: never; result: LogitsResult }
 }
 
@@ -113,7 +117,15 @@ export interface WireBlob {
 /** What an engine is, without what it does. */
 export type EngineInfo = Omit<
   Engine,
-  'chat' | 'completions' | 'logits' | 'memory' | 'inspect' | 'cache' | 'dispose' | typeof Symbol.asyncDispose
+  | 'chat'
+  | 'completions'
+  | 'countTokens'
+  | 'logits'
+  | 'memory'
+  | 'inspect'
+  | 'cache'
+  | 'dispose'
+  | typeof Symbol.asyncDispose
 >
 
 export type HostMessage<M extends Method = Method> =
@@ -155,5 +167,7 @@ export type WireError =
       readonly stack: string | undefined
       /** Of a RuntimeFault. */
       readonly fault: { readonly code: FaultCode; readonly where: string } | undefined
+      /** Of a CancelledFault. */
+      readonly used: { readonly usage: Usage; readonly timings: Timings | undefined } | undefined
       readonly cause: WireError | undefined
     }

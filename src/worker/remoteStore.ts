@@ -1,8 +1,9 @@
 // A client's FileStore, read by the worker: both ends. Bytes are copied once, by the side that has them.
 
 import { expose, transfer, wrap, type Remote } from 'comlink'
-import { cancelled, invariant, throwIfCancelled } from '../core/errors.ts'
+import { invariant, throwIfCancelled } from '../core/errors.ts'
 import type { ByteSource, FileStore } from '../core/files.ts'
+import { untilCancelled } from '../core/untilCancelled.ts'
 import type { Reply, StoreApi } from './protocol.ts'
 import { replyOf, unwrapReply } from './wireError.ts'
 
@@ -55,7 +56,8 @@ export function remoteStore(name: string, port: MessagePort): FileStore {
         async read(offset, length, signal) {
           throwIfCancelled(signal, name)
           return unwrapReply<Uint8Array>(
-            await orAborted<Reply<Uint8Array>>(api.read(file, offset, length), name, signal),
+            // The other side may be gone.
+            await untilCancelled<Reply<Uint8Array>>(api.read(file, offset, length), name, signal),
           )
         },
         async close() {
@@ -69,14 +71,4 @@ export function remoteStore(name: string, port: MessagePort): FileStore {
       for (const source of open) await source.close?.()
     },
   }
-}
-
-/** `promise`, or an AbortError as soon as the signal fires: the other side may be gone. */
-function orAborted<T>(promise: Promise<T>, where: string, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(cancelled(where, signal.reason))
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -1,5 +1,6 @@
 // Errors as data that can be cloned, and back: a RuntimeFault arrives as one, with its chain of causes.
 
+import { CancelledFault } from '../api/cancelledFault.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import type { Reply, WireError } from './protocol.ts'
 
@@ -15,14 +16,16 @@ export function toWireError(error: unknown, depth = 0): WireError {
     message: typeof message === 'string' ? message : Object.prototype.toString.call(error),
     stack: typeof stack === 'string' ? stack : undefined,
     fault: error instanceof RuntimeFault ? { code: error.code, where: error.where } : undefined,
+    used: error instanceof CancelledFault ? { usage: error.usage, timings: error.timings } : undefined,
     cause: cause === undefined || depth === maxCauses ? undefined : toWireError(cause, depth + 1),
   }
 }
 
 export function fromWireError(wire: WireError): unknown {
   if (wire.kind === 'value') return wire.value
-  const { name, message, stack, fault } = wire
+  const { name, message, stack, fault, used } = wire
   const cause = wire.cause === undefined ? {} : { cause: fromWireError(wire.cause) }
+  if (used !== undefined) return new CancelledFault(used.usage, used.timings, cause.cause)
   const error =
     fault === undefined
       ? new Error(message, cause)

@@ -20,6 +20,7 @@ import { opDef } from '../../src/graph/ops/index.ts'
 import { tolerance, type RefTensor } from '../../src/graph/opDef.ts'
 import { gumbel, keptFloor, scoreRow } from '../../src/graph/ops/sample.ts'
 import { wgslKernels } from '../../src/kernels/index.ts'
+import type { KernelSet } from '../../src/kernels/spec.ts'
 import { makePlan } from '../../src/plan/plan.ts'
 import { StepWriter, type StepValues } from '../../src/plan/step.ts'
 import { expectClose } from '../helpers/close.ts'
@@ -122,10 +123,23 @@ function stepOf(rows: readonly Row[]): { dims: { T: number; S: number; R: number
   }
 }
 
+const variants = wgslKernels.specs.sample!.variants.map(({ name }) => name)
+
+/** With this variant of the sampling kernel, also where another one would be chosen. */
+function kernelsWith(variant: string): KernelSet {
+  const chosen = wgslKernels.specs.sample!.variants.find(({ name }) => name === variant)!
+  return {
+    ...wgslKernels,
+    select: (problem, capabilities) =>
+      problem.op.kind === 'sample' ? chosen : wgslKernels.select(problem, capabilities),
+  }
+}
+
 /** Sampled ids in the order of `rows`. */
-async function sampleOn(device: Device, rows: readonly Row[]): Promise<number[]> {
+async function sampleOn(device: Device, rows: readonly Row[], kernels?: KernelSet): Promise<number[]> {
   const graph = samplingGraph(rows[0]!.logits.length, rows.length)
-  const { sampled } = await runGraph(device, graph, { ...stepOf(rows), outputs: ['sampled'] })
+  const options = { ...stepOf(rows), ...(kernels && { kernels }), outputs: ['sampled'] }
+  const { sampled } = await runGraph(device, graph, options)
   return [...sampled!.data].reverse()
 }
 
@@ -219,7 +233,7 @@ function randomRow(base: Partial<Row>, vocabSize: number, rng: Random): Row {
   }
 }
 
-describe('ids of random logits', () => {
+describe.each(variants)('ids of random logits by %s', (variant) => {
   let numCompared = 0
   let numSkipped = 0
 
@@ -229,7 +243,7 @@ describe('ids of random logits', () => {
     const repeats = vocabSize > 10_000 ? 1 : 4
     const names = Object.keys(settings).flatMap((name) => Array.from({ length: repeats }, () => name))
     const rows = names.map((name) => randomRow(settings[name]!, vocabSize, rng))
-    const actual = await sampleOn(device, rows)
+    const actual = await sampleOn(device, rows, kernelsWith(variant))
     const wrong: string[] = []
     rows.forEach((row, r) => {
       const { temperature = 1, seed = [0, 0], tokenIndex = 0 } = row
@@ -401,10 +415,10 @@ describe('edges', () => {
   })
 })
 
-describe('rows that cannot be narrowed down to few logits', () => {
+describe.each(variants)('rows that cannot be narrowed down to few logits by %s', (variant) => {
   const kept = async (logits: Float32Array, base: Partial<Row>): Promise<Set<number>> => {
     const draws = Array.from({ length: 400 }, (_, tokenIndex) => ({ ...base, logits, tokenIndex }))
-    return new Set(await sampleOn(await testDevice(), draws))
+    return new Set(await sampleOn(await testDevice(), draws, kernelsWith(variant)))
   }
 
   test('since one invocation has nearly all of the largest', async () => {

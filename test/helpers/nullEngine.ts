@@ -7,8 +7,9 @@ import type {
   CompletionRequest,
   Engine,
   SamplingOptions,
+  Usage,
 } from '../../src/api/types.ts'
-import { cancelled } from '../../src/core/errors.ts'
+import { CancelledFault } from '../../src/api/cancelledFault.ts'
 import { emptyCache } from '../../src/weights/remote/modelCache.ts'
 
 export interface NullEngineOptions {
@@ -21,7 +22,12 @@ export interface NullEngine extends Engine {
   readonly isDisposed: boolean
 }
 
-const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
+const usageOf = (numTokens: number): Usage => ({
+  prompt_tokens: 1,
+  completion_tokens: numTokens,
+  total_tokens: 1 + numTokens,
+})
+const usage = usageOf(1)
 const timings = { ttftMs: 0, tpotMs: undefined, prefillTokensPerSecond: 0, decodeTokensPerSecond: undefined }
 const emptyGraph = { name: 'null', states: [], values: [], ops: [], inputs: [], outputs: {} }
 const memoryOf = (bytes: number): ReturnType<Engine['memory']> => ({
@@ -48,7 +54,7 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
     try {
       for (let index = 0; index < limit; index++) {
         if (beforeToken !== undefined) await beforeToken(index)
-        if (signal?.aborted === true) throw cancelled('request', signal.reason)
+        if (signal?.aborted === true) throw new CancelledFault(usageOf(index), timings, signal.reason)
         yield index
       }
     } finally {
@@ -114,6 +120,11 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
       ),
     },
     completions: completions(streamText, wholeText),
+    // A letter is a token.
+    countTokens: async (prompt) =>
+      typeof prompt === 'string'
+        ? prompt.length
+        : prompt.reduce((sum, { content }) => sum + (content ?? '').length, 0),
     logits: async (ids) => ({ logits: ids.map((id) => Float32Array.of(id, id / 3)) }),
     memory: () => memoryOf(isDisposed ? 0 : 64 + numRunning),
     get numRunning() {

@@ -123,6 +123,7 @@ describe('the chat page', () => {
 
     await page.reload()
     expect(await answerText()).toBe(stopped)
+    expect(await answer().locator('.stats').innerText()).toMatch(/^\d+ tokens\s+[\d.]+ tokens\/s/)
     await title('Tell me a story about a dog.').waitFor()
     expect(complaints).toEqual([])
   })

@@ -9,6 +9,7 @@ import type {
   DeviceBuffer,
   LostInfo,
   PreparedPlan,
+  ReadBatch,
   StepOutput,
 } from '../device.ts'
 import { MemoryLedger } from '../ledger.ts'
@@ -16,6 +17,7 @@ import { MemoryLedger } from '../ledger.ts'
 export type RecordedCall =
   | { readonly kind: 'alloc'; readonly owner: BufferOwner; readonly label: string; readonly bytes: number }
   | { readonly kind: 'upload'; readonly label: string; readonly offset: number; readonly bytes: number }
+  | { readonly kind: 'compile'; readonly shaders: number }
   | { readonly kind: 'prepare'; readonly dispatches: number }
   | {
       readonly kind: 'run'
@@ -26,6 +28,8 @@ export type RecordedCall =
 
 export interface RecordingDevice extends Device {
   readonly calls: readonly RecordedCall[]
+  /** How often outputs were waited for. */
+  readonly numReads: number
 }
 
 const adapter: AdapterInfo = {
@@ -40,10 +44,21 @@ const adapter: AdapterInfo = {
   subgroupMaxSize: undefined,
 }
 
+class RecordedBatch implements ReadBatch {
+  readonly finished: Promise<void>
+  finish: () => void = () => undefined
+  isRead = false
+
+  constructor() {
+    this.finished = new Promise((resolve) => (this.finish = resolve))
+  }
+}
+
 /** Every output reads as zeros. */
 export function createRecordingDevice(capabilities: Capabilities): RecordingDevice {
   const calls: RecordedCall[] = []
   const ledger = new MemoryLedger()
+  let numReads = 0
   let lose: (info: LostInfo) => void = () => undefined
   const lost = new Promise<LostInfo>((resolve) => (lose = resolve))
   return {
@@ -52,6 +67,9 @@ export function createRecordingDevice(capabilities: Capabilities): RecordingDevi
     capabilities,
     lost,
     calls,
+    get numReads() {
+      return numReads
+    },
     async alloc(bytes, owner, label): Promise<DeviceBuffer> {
       calls.push({ kind: 'alloc', owner, label, bytes })
       ledger.add(owner, bytes)
@@ -60,14 +78,27 @@ export function createRecordingDevice(capabilities: Capabilities): RecordingDevi
     async upload(buffer, offset, data) {
       calls.push({ kind: 'upload', label: buffer.label, offset, bytes: data.byteLength })
     },
+    async compile(plans, { onCompiled } = {}) {
+      const shaders = new Set(plans.flatMap(({ dispatches }) => dispatches.map(({ shader }) => shader.code)))
+        .size
+      calls.push({ kind: 'compile', shaders })
+      onCompiled?.(0, shaders)
+      onCompiled?.(shaders, shaders)
+    },
     async prepare(plan): Promise<PreparedPlan> {
       calls.push({ kind: 'prepare', dispatches: plan.dispatches.length })
       return { plan, dispose: () => undefined }
     },
-    async run(prepared, step, outputs): Promise<Record<string, StepOutput>> {
+    batchReads: () => new RecordedBatch(),
+    async run(prepared, step, outputs, batch): Promise<Record<string, StepOutput>> {
       const { plan } = prepared
       const uploadedBytes = step.words.byteLength
       calls.push({ kind: 'run', dispatches: plan.dispatches.length, uploadedBytes, outputs })
+      if (batch instanceof RecordedBatch && outputs.length > 0) {
+        if (!batch.isRead) numReads++
+        batch.isRead = true
+        await batch.finished
+      } else if (outputs.length > 0) numReads++
       return Object.fromEntries(
         outputs.map((name) => {
           const { shape: dims, dtype } = plan.outputs[name]!

@@ -71,10 +71,14 @@ export function createReferenceDevice(): Device {
     async upload(buffer, offset, data) {
       refBuffer(buffer).raw.set(data, offset)
     },
+    // Nothing to compile, and nothing to tell.
+    compile: async () => undefined,
     async prepare(plan, resources) {
       const prepared: RefPrepared = { plan, resources, dispose: () => undefined }
       return prepared
     },
+    // Nothing is waited for: results come at once.
+    batchReads: () => ({ finish: () => undefined }),
     async run(prepared, step, outputs) {
       const { plan, resources } = prepared as RefPrepared
       const values = interpret(plan, resources, step)

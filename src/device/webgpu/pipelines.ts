@@ -2,7 +2,15 @@
 // for one variant fit every pipeline with the same accesses.
 
 import { RuntimeFault } from '../../core/errors.ts'
+import { untilCancelled } from '../../core/untilCancelled.ts'
 import type { Dispatch } from '../../plan/types.ts'
+import type { CompileOptions } from '../device.ts'
+
+/** Shaders that are compiled at once: what the cores can do, and no more, since one that has begun cannot be ended. */
+const numCompiling = Math.min(
+  16,
+  Math.max(2, (globalThis.navigator as Navigator | undefined)?.hardwareConcurrency ?? 4),
+)
 
 export class PipelineCache {
   readonly #gpu: GPUDevice
@@ -45,6 +53,33 @@ export class PipelineCache {
       this.#pipelines.set(key, pipeline)
     }
     return pipeline
+  }
+
+  /** Throws device/shader, engine/cancelled; then nothing more is begun. */
+  async compileAll(
+    dispatches: readonly Dispatch[],
+    { signal, onCompiled }: CompileOptions = {},
+  ): Promise<void> {
+    const distinct = new Map(dispatches.map((dispatch) => [dispatch.shader.code, dispatch]))
+    // The longest first: on software adapters one of them may take as long as all others together.
+    const waiting = [...distinct.values()].sort((a, b) => b.shader.code.length - a.shader.code.length)
+    let numDone = 0
+    let isOver = false
+    const compileNext = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        await this.pipeline(next)
+        if (isOver || signal?.aborted === true) return
+        onCompiled?.(++numDone, distinct.size)
+      }
+    }
+    onCompiled?.(0, distinct.size)
+    const compiling = Promise.all(Array.from({ length: numCompiling }, compileNext))
+    try {
+      await untilCancelled(compiling, 'shaders', signal)
+    } finally {
+      isOver = true
+      waiting.length = 0
+    }
   }
 
   async #compile(dispatch: Dispatch): Promise<GPUComputePipeline> {

@@ -12,6 +12,7 @@ import type {
   DeviceBuffer,
   PreparedPlan,
   ProfiledStep,
+  ReadBatch,
   StepOutput,
 } from '../device.ts'
 import { MemoryLedger } from '../ledger.ts'
@@ -19,7 +20,7 @@ import { capabilitiesOf, type HalfMode } from './capabilities.ts'
 import { PipelineCache } from './pipelines.ts'
 import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
 import { Pacer } from './pacer.ts'
-import { ReadbackPool } from './readback.ts'
+import { ReadbackBatch, ReadbackPool, type ReadPlace } from './readback.ts'
 import { DispatchTimer } from './timestamps.ts'
 
 /** Uploaded bytes that may be on their way at once; more waits for the queue. */
@@ -38,8 +39,7 @@ interface PendingRead {
   readonly name: string
   readonly location: TensorLocation
   readonly shape: readonly number[]
-  readonly bytes: number
-  readonly staging: GPUBuffer
+  readonly place: ReadPlace
 }
 
 export function createWebGpuDevice(
@@ -106,6 +106,7 @@ export function createWebGpuDevice(
     step: Step,
     outputs: readonly string[],
     timer: DispatchTimer | undefined,
+    batch?: ReadBatch,
   ): Promise<Record<string, StepOutput>> {
     if (failure !== undefined) throw failure
     const { plan, stepBuffer, handles, encode, encodeApart } = prepared
@@ -121,9 +122,9 @@ export function createWebGpuDevice(
     }
     const reads = outputs.map((name): PendingRead => {
       const { location, shape, bytes } = outputRange(plan, name, step.dims)
-      const staging = readback.take(bytes)
-      encoder.copyBufferToBuffer(handles[location.buffer]!, 0, staging, 0, bytes)
-      return { name, location, shape, bytes, staging }
+      const place = ((batch as ReadbackBatch | undefined) ?? readback).place(bytes)
+      encoder.copyBufferToBuffer(handles[location.buffer]!, 0, place.buffer, place.offset, bytes)
+      return { name, location, shape, place }
     })
     gpu.queue.submit([encoder.finish()])
     const results = readOutputs(reads)
@@ -132,11 +133,11 @@ export function createWebGpuDevice(
 
   async function readOutputs(reads: readonly PendingRead[]): Promise<Record<string, StepOutput>> {
     const results: Record<string, StepOutput> = {}
-    for (const { name, location, shape, bytes, staging } of reads) {
-      const raw = await readback.read(staging, bytes).catch((error: unknown) => {
+    for (const { name, location, shape, place } of reads) {
+      const raw = await place.read().catch((error: unknown) => {
         throw failure ?? lostFault(String(error))
       })
-      results[name] = { shape, data: decodeOutput(raw, location, shape) }
+      results[name] = { shape, data: decodeOutput(raw, place.offset, location, shape) }
     }
     if (failure !== undefined) throw failure
     return results
@@ -168,6 +169,13 @@ export function createWebGpuDevice(
       bytesInFlight = 0
       await gpu.queue.onSubmittedWorkDone()
     },
+    async compile(plans, options) {
+      if (failure !== undefined) throw failure
+      await pipelines.compileAll(
+        plans.flatMap(({ dispatches }) => dispatches),
+        options,
+      )
+    },
     async prepare(plan, resources) {
       if (failure !== undefined) throw failure
       const stepBuffer = await alloc(plan.step.words * 4, 'step', `step of ${plan.graph.name}`)
@@ -178,7 +186,8 @@ export function createWebGpuDevice(
         throw error
       }
     },
-    run: (prepared, step, outputs) => runStep(prepared as GpuPlan, step, outputs, undefined),
+    run: (prepared, step, outputs, batch) => runStep(prepared as GpuPlan, step, outputs, undefined, batch),
+    batchReads: (numSteps) => new ReadbackBatch(readback, numSteps),
     profile: gpu.features.has('timestamp-query') ? profileStep : undefined,
     memory: () => ledger.snapshot(),
     dispose() {
@@ -232,12 +241,13 @@ function outputRange(
 
 function decodeOutput(
   raw: ArrayBuffer,
+  offset: number,
   { dtype }: TensorLocation,
   shape: readonly number[],
 ): Float32Array | Int32Array {
   const length = shape.reduce((product, dim) => product * dim, 1)
-  if (dtype === 'i32' || dtype === 'u32') return new Int32Array(raw, 0, length)
-  if (dtype === 'f32') return new Float32Array(raw, 0, length)
+  if (dtype === 'i32' || dtype === 'u32') return new Int32Array(raw, offset, length)
+  if (dtype === 'f32') return new Float32Array(raw, offset, length)
   const table = f16ValueTable()
-  return Float32Array.from(new Uint16Array(raw, 0, length), (bits) => table[bits]!)
+  return Float32Array.from(new Uint16Array(raw, offset, length), (bits) => table[bits]!)
 }

@@ -1,12 +1,12 @@
-// The serving loop: schedule → run → read back → commit → emit, one step submitted ahead of the one being read.
+// The serving loop: schedule → run → read back → commit → emit, one batch of steps submitted ahead of the one being read.
 
 import { AsyncQueue } from '../../core/asyncQueue.ts'
 import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
-import type { Device, LostInfo, StepOutput } from '../../device/device.ts'
+import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import type { Plan } from '../../plan/types.ts'
-import { blockSize, checkContext, maxStepsInFlight } from '../load.ts'
+import { blockSize, checkContext, maxBatchesInFlight } from '../load.ts'
 import type { ShrunkOption } from '../memory.ts'
 import { BlockManager } from './blockManager.ts'
 import { CacheView, type CacheState } from './cacheState.ts'
@@ -26,10 +26,16 @@ export interface TokenEvent {
 
 type Runner = ModelRunner<LlmEngineOptions>
 
+/** A step on its way, and who gets a token of it. */
 interface Submitted {
-  readonly runner: Runner
   readonly chunks: readonly { readonly sequence: Sequence; readonly row: number }[]
   readonly outputs: Promise<Readonly<Record<string, StepOutput>>>
+}
+
+/** Steps whose tokens come back together. */
+interface Batch {
+  readonly runner: Runner
+  readonly steps: readonly Submitted[]
 }
 
 export class LlmEngine {
@@ -62,7 +68,7 @@ export class LlmEngine {
   }
 
   /**
-   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * Plans, streams the weights in and compiles meanwhile; on failure nothing stays allocated. Throws engine/memory, before a
    * weight is read, if the model does not fit the budget.
    */
   static async load(
@@ -161,8 +167,13 @@ export class LlmEngine {
     this.#runner.dispose()
   }
 
-  #checkPrompt(tokens: readonly number[]): void {
+  /** Throws engine/disposed once dispose() has been called. */
+  checkLive(): void {
     if (this.#disposal !== undefined) throw disposedFault()
+  }
+
+  #checkPrompt(tokens: readonly number[]): void {
+    this.checkLive()
     checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
     const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
     if (bad === undefined) return
@@ -183,13 +194,14 @@ export class LlmEngine {
   }
 
   async #run(): Promise<void> {
-    const inFlight: Submitted[] = []
+    const inFlight: Batch[] = []
     try {
       while (this.#scheduler.hasUnfinished && this.#disposal === undefined) {
-        const chunks = this.#scheduler.schedule()
-        if (chunks.length > 0) inFlight.push(this.#runStep(chunks))
+        const batch = this.#runBatch()
+        if (batch !== undefined) inFlight.push(batch)
         invariant(inFlight.length > 0, 'unfinished sequences can be scheduled')
-        if (inFlight.length >= maxStepsInFlight || chunks.length === 0) await this.#commit(inFlight.shift()!)
+        if (inFlight.length >= maxBatchesInFlight || batch === undefined)
+          await this.#commit(inFlight.shift()!)
       }
     } catch (error) {
       this.#failAll(error)
@@ -197,28 +209,49 @@ export class LlmEngine {
     // Before any wait: a request that comes in from here on must start a loop of its own.
     this.#isLooping = false
     // Results that nobody waits for any more must not surface as unhandled rejections.
-    await Promise.allSettled(inFlight.map(({ outputs }) => outputs))
+    await Promise.allSettled(inFlight.flatMap(({ steps }) => steps.map(({ outputs }) => outputs)))
   }
 
-  #runStep(chunks: readonly ScheduledChunk[]): Submitted {
+  /** Undefined when nothing can run until results have been read back. */
+  #runBatch(): Batch | undefined {
     const runner = this.#runner
+    const reads = runner.batchReads()
+    const steps: Submitted[] = []
+    try {
+      while (steps.length < (this.options.tokensPerReadback ?? 1)) {
+        const chunks = this.#scheduler.schedule()
+        if (chunks.length === 0) break
+        steps.push(this.#runStep(runner, chunks, reads))
+      }
+    } finally {
+      reads.finish()
+    }
+    return steps.length === 0 ? undefined : { runner, steps }
+  }
+
+  #runStep(runner: Runner, chunks: readonly ScheduledChunk[], reads: ReadBatch): Submitted {
     const timers = [...this.#timers]
     const onTimed: OnTimed = (step) => timers.forEach((timer) => timer(step))
-    const outputs = runner.run(chunks, timers.length === 0 ? undefined : onTimed)
+    const outputs = runner.run(chunks, reads, timers.length === 0 ? undefined : onTimed)
     // A failure is thrown where the step is committed; until then it must not count as unhandled.
     outputs.catch(() => undefined)
     const sampling = chunks
       .filter(({ samples }) => samples)
       .map(({ sequence }) => ({ sequence, row: sequence.row! }))
     for (const { sequence } of sampling) sequence.numPending++
-    return { runner, chunks: sampling, outputs }
+    return { chunks: sampling, outputs }
   }
 
-  async #commit({ runner, chunks, outputs }: Submitted): Promise<void> {
-    const results = await outputs.catch((error: unknown) => this.#recover(runner, error))
-    // What a lost device still gave is computed again.
-    if (results === undefined || runner !== this.#runner) return
-    const { sampled } = results
+  async #commit({ runner, steps }: Batch): Promise<void> {
+    for (const { chunks, outputs } of steps) {
+      const results = await outputs.catch((error: unknown) => this.#recover(runner, error))
+      // What a lost device still gave is computed again.
+      if (results === undefined || runner !== this.#runner) return
+      this.#commitStep(chunks, results['sampled'])
+    }
+  }
+
+  #commitStep(chunks: Submitted['chunks'], sampled: StepOutput | undefined): void {
     for (const { sequence, row } of chunks) {
       sequence.numPending--
       // Finished sequences may have been a step ahead; what that step sampled is dropped.

@@ -2,25 +2,23 @@
 // Not here: which steps, and what becomes of their tokens (llmEngine.ts).
 
 import { invariant } from '../../core/errors.ts'
-import type { Device, DeviceBuffer, PreparedPlan, StepOutput } from '../../device/device.ts'
+import type { Device, DeviceBuffer, PreparedPlan, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { DimEnv } from '../../graph/dim.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
-import { loadWeights, type LoadWeightsOptions } from '../loadWeights.ts'
 import type { TimedStep } from '../kernelTimes.ts'
+import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
 import { fitPlans, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 import { buildStepInputs } from './step.ts'
 
-export interface ModelRunnerOptions extends LlmSizes, LoadWeightsOptions {
+export interface ModelRunnerOptions extends LlmSizes, LoadTogetherOptions {
   /** What the model may take; without it, what the device gives. */
   readonly budget?: MemoryBudget | undefined
-  /** Called once the weights are there, and with each plan that is compiled. */
-  readonly onCompile?: ((done: number, total: number) => void) | undefined
 }
 
 /** Told of a step once its times have been read back. */
@@ -54,7 +52,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   }
 
   /**
-   * Plans, streams the weights in and compiles; on failure nothing stays allocated. Throws engine/memory, before a
+   * Plans, streams the weights in and compiles meanwhile; on failure nothing stays allocated. Throws engine/memory, before a
    * weight is read, if the model does not fit the budget.
    */
   static async load<Options extends ModelRunnerOptions>(
@@ -64,9 +62,9 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     options: Options,
   ): Promise<ModelRunner<Options>> {
     const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
-    const weights = await loadWeights(device, fitted.plans, checkpoint, options)
+    const weights = await loadTogether(device, fitted.plans, checkpoint, options)
     try {
-      const loaded = await preparePlans(device, fitted.plans, weights, options.onCompile)
+      const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
       return new ModelRunner(device, config, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights.values()) buffer.destroy()
@@ -79,8 +77,20 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     return this.#loaded.plans.map(({ plan }) => plan)
   }
 
-  /** Submits one step; resolves with the `sampled` state if a chunk samples. With `onTimed`, times its dispatches. */
-  run(chunks: readonly ScheduledChunk[], onTimed?: OnTimed): Promise<Readonly<Record<string, StepOutput>>> {
+  /** For `run`, as long as `tokensPerReadback` says. */
+  batchReads(): ReadBatch {
+    return this.device.batchReads(this.fitted.options.tokensPerReadback ?? 1)
+  }
+
+  /**
+   * Submits one step; resolves with the `sampled` state if a chunk samples, once the batch is finished. With `onTimed`, times
+   * its dispatches and reads by itself.
+   */
+  run(
+    chunks: readonly ScheduledChunk[],
+    batch: ReadBatch,
+    onTimed?: OnTimed,
+  ): Promise<Readonly<Record<string, StepOutput>>> {
     const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
@@ -88,7 +98,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     const step = this.#writers.get(prepared)!.write(dims, values)
     const outputs = dims.R > 0 ? ['sampled'] : []
     if (onTimed === undefined || this.device.profile === undefined)
-      return this.device.run(prepared, step, outputs)
+      return this.device.run(prepared, step, outputs, batch)
     return this.device.profile(prepared, step, outputs).then(({ outputs, nanoseconds }) => {
       onTimed({ plan: prepared.plan, dims, nanoseconds })
       return outputs

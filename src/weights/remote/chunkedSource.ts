@@ -1,8 +1,9 @@
 // A file in chunks: the last few in memory, all of them in a storage if there is one, fetched where neither has them.
 // Reads that go on where the last one ended fetch the next chunk ahead, so that network and upload overlap.
 // Not here: which version of a file the chunks belong to (chunkCache.ts).
-import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
+import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
+import { untilCancelled } from '../../core/untilCancelled.ts'
 import { readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import type { RemoteSource } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'
@@ -208,21 +209,5 @@ export class ChunkedSource implements ByteSource {
     })
     await chunks.discard()
     throw this.#fault
-  }
-}
-
-/** The promise's result, or `engine/cancelled` as soon as the signal fires. */
-async function untilCancelled<T>(promise: Promise<T>, where: string, signal?: AbortSignal): Promise<T> {
-  if (signal === undefined) return promise
-  throwIfCancelled(signal, where)
-  let stop: () => void = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(cancelled(where, signal.reason))
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
   }
 }

@@ -6,6 +6,7 @@ import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
+  ChatMessage,
   Engine,
   Timings,
   Usage,
@@ -37,6 +38,9 @@ const head = { id: 'chatcmpl-7', created: 1_750_000_000, model: 'fake' } as cons
 
 export const numWords = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length
 
+const numTokensOf = (messages: readonly ChatMessage[]): number =>
+  messages.reduce((sum, { content }) => sum + 1 + numWords(content ?? ''), 0)
+
 export function createFakeEngine({
   answers = [['Once', ' upon', ' a', ' time.']],
   maxSeqLen = 64,
@@ -52,10 +56,9 @@ export function createFakeEngine({
     requests.push(structuredClone(rest))
     const { messages, max_tokens: limit = Infinity } = rest
     yield { ...head, object, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] }
-    const numPrompt = messages.reduce((sum, { content }) => sum + 1 + numWords(content ?? ''), 0)
+    const numPrompt = numTokensOf(messages)
     if (numPrompt > maxSeqLen) throw contextFault(numPrompt, maxSeqLen)
-    const isCount = limit === 1
-    const words = answers[Math.min(isCount ? 0 : numAnswers++, answers.length - 1)] ?? []
+    const words = answers[Math.min(numAnswers++, answers.length - 1)] ?? []
     numRunning++
     try {
       for (const [index, word] of words.slice(0, limit).entries()) {
@@ -102,6 +105,7 @@ export function createFakeEngine({
     maxSeqLen,
     vocabSize: 1000,
     chat: { completions: completions(stream, whole) },
+    countTokens: async (prompt) => (typeof prompt === 'string' ? numWords(prompt) : numTokensOf(prompt)),
     requests,
     get numRunning() {
       return numRunning

@@ -2,6 +2,7 @@
 // bad requests and the end of it all.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CancelledFault } from '../../../src/api/cancelledFault.ts'
 import type { CompletionRequest, Engine, LoadProgress } from '../../../src/api/types.ts'
 import { expectRising, phaseRuns } from '../../helpers/progress.ts'
 import { collect, greedy, openEngine, prompt, slowDevice, textOf } from './models.ts'
@@ -231,6 +232,32 @@ describe('a chat', () => {
   })
 })
 
+describe('tokens', () => {
+  const messages = [{ role: 'user', content: 'HELLO' }] as const
+
+  test('are counted as a request has them', async () => {
+    const { device, numSteps } = slowDevice()
+    await using slow = await openEngine({ device })
+    expect(await slow.countTokens('HELLO')).toBe(5)
+    expect(await slow.countTokens(messages)).toBe('USER: HELLO\nASSISTANT:'.length)
+    expect(await slow.countTokens('A'.repeat(1000))).toBe(1000)
+    expect(numSteps()).toBe(0)
+    const { usage } = await slow.chat.completions.create({ messages, max_tokens: 1 })
+    expect(usage.prompt_tokens).toBe(await slow.countTokens(messages))
+  })
+
+  test('cannot be counted without a tokenizer or a template, after an abort, or by a disposed engine', async () => {
+    await using without = await openEngine({ hasTokenizer: false })
+    await expect(without.countTokens('A')).rejects.toMatchObject({ code: 'text/tokenizer' })
+    const untemplated = await openEngine({ chatTemplate: '' })
+    await expect(untemplated.countTokens(messages)).rejects.toMatchObject({ code: 'text/template' })
+    const signal = AbortSignal.abort()
+    await expect(untemplated.countTokens('A', { signal })).rejects.toMatchObject({ name: 'AbortError' })
+    await untemplated.dispose()
+    await expect(untemplated.countTokens('A')).rejects.toMatchObject({ code: 'engine/disposed' })
+  })
+})
+
 describe('a request that cannot be', () => {
   test.each<[string, Partial<CompletionRequest>, string]>([
     ['max_tokens 0', { max_tokens: 0 }, 'engine/input'],
@@ -302,6 +329,39 @@ describe('a signal', () => {
     expect(before).toBeGreaterThan(0)
     await wait(30)
     expect(numSteps() - before).toBeLessThanOrEqual(1)
+  })
+
+  test('that ends a stream leaves it to the fault to tell what was used', async () => {
+    const { device } = slowDevice()
+    await using slow = await openEngine({ device })
+    const abort = new AbortController()
+    const tokens: number[] = []
+    const request = { prompt, temperature: 0, signal: abort.signal, stream: true } as const
+    const reading = (async () => {
+      for await (const { choices } of slow.completions.create(request)) {
+        if (tokens.push(...choices[0]!.tokens) === 3) abort.abort('enough')
+      }
+    })()
+    const fault = await reading.catch((error: unknown) => error)
+    expect(fault).toBeInstanceOf(CancelledFault)
+    expect(fault).toMatchObject({ name: 'AbortError', code: 'engine/cancelled', cause: 'enough' })
+    const { usage, timings } = fault as CancelledFault
+    expect(tokens).toEqual(greedy.slice(0, tokens.length))
+    expect(usage).toEqual({
+      prompt_tokens: prompt.length,
+      completion_tokens: tokens.length,
+      total_tokens: prompt.length + tokens.length,
+    })
+    expect(timings!.ttftMs).toBeGreaterThan(0)
+    expect(timings!.decodeTokensPerSecond).toBeGreaterThan(0)
+  })
+
+  test('that fires before the first token tells of no times', async () => {
+    const { device } = slowDevice()
+    await using slow = await openEngine({ device })
+    const whole = slow.completions.create({ prompt, signal: AbortSignal.timeout(1) })
+    const usage = { prompt_tokens: prompt.length, completion_tokens: 0, total_tokens: prompt.length }
+    await expect(whole).rejects.toMatchObject({ usage, timings: undefined })
   })
 
   test('that never fires changes nothing', async () => {
@@ -376,10 +436,9 @@ describe('the engine', () => {
     const options = { warmUp: true, onProgress: (progress: LoadProgress) => void seen.push(progress) }
     await using own = await openEngine({ options })
     expect(own.model).toBe('gqa')
-    expect(phaseRuns(seen)).toEqual(['upload', 'compile', 'warm-up', 'ready'])
+    expect(phaseRuns(seen)).toEqual(['upload', 'warm-up', 'ready'])
     expectRising(seen)
     const lastOf = (phase: LoadProgress['phase']) => seen.findLast((progress) => progress.phase === phase)
-    expect(lastOf('compile')).toEqual({ phase: 'compile', done: 3, total: 3 })
     expect(lastOf('warm-up')).toEqual({ phase: 'warm-up', done: 3, total: 3 })
   })
 })

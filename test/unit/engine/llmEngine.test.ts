@@ -6,6 +6,7 @@ import { RuntimeFault } from '../../../src/core/errors.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { createRecordingDevice, type RecordingDevice } from '../../../src/device/recording/recording.ts'
 import { LlmEngine, type LlmEngineOptions, type TokenEvent } from '../../../src/engine/llm/llmEngine.ts'
+import { fitPlans } from '../../../src/engine/memory.ts'
 import type { SequenceParams } from '../../../src/engine/llm/sequence.ts'
 import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
@@ -83,6 +84,56 @@ describe('a token', () => {
     await drain(engine.generate(request(17, { maxNewTokens: 1 })))
     const reads = device.calls.slice(before).map((call) => (call.kind === 'run' ? call.outputs : undefined))
     expect(reads).toEqual([[], [], ['sampled']])
+  })
+})
+
+describe('tokens that are read back together', () => {
+  test.each([
+    [1, 20, 20],
+    [3, 20, 7],
+    [8, 20, 3],
+    [64, 20, 1],
+    [4, 1, 1],
+  ])(
+    '%i at a time: %i tokens cost %i waits, and as many steps as ever',
+    async (together, numTokens, waits) => {
+      const device = recording()
+      const engine = await load(device, { tokensPerReadback: together })
+      const before = device.calls.length
+      const events = await drain(engine.generate(request(5, { maxNewTokens: numTokens })))
+      expect(events).toHaveLength(numTokens)
+      expect(events.map(({ finishReason }) => finishReason).lastIndexOf(undefined)).toBe(numTokens - 2)
+      expect(device.numReads).toBe(waits)
+      expect(device.calls.slice(before).map(({ kind }) => kind)).toEqual(
+        Array.from({ length: numTokens }, () => 'run'),
+      )
+    },
+  )
+
+  test('compute at most two batches in vain where an answer stops', async () => {
+    const device = recording()
+    const engine = await load(slow(device), { tokensPerReadback: 4 })
+    const before = device.calls.length
+    expect(
+      await drain(engine.generate(request(3, { stopTokenIds: new Set([0]), maxNewTokens: 20 }))),
+    ).toHaveLength(1)
+    await wait(20)
+    expect(device.calls.length - before).toBeLessThanOrEqual(8)
+  })
+
+  test('serve several sequences, preempted ones too', async () => {
+    const device = recording()
+    // Six blocks of 16 tokens for three sequences of up to 32.
+    const engine = await load(slow(device), { tokensPerReadback: 5, numBlocks: 3 })
+    const streams = [2, 3, 3].map((length) => drain(engine.generate(request(length, { maxNewTokens: 25 }))))
+    expect((await Promise.all(streams)).map(({ length }) => length)).toEqual([25, 25, 25])
+  })
+
+  test('are planned for', async () => {
+    const one = fitPlans('m', tinyConfig, options, minimalCapabilities)
+    const many = fitPlans('m', tinyConfig, { ...options, tokensPerReadback: 64 }, minimalCapabilities)
+    // Two batches on their way: 3 rows of 4 bytes, in buffers of 256 bytes or a larger power of two.
+    expect([one.memory.readbackBytes, many.memory.readbackBytes]).toEqual([2 * 256, 2 * 1024])
   })
 })
 

@@ -186,6 +186,7 @@ describe('compiles', () => {
       count_tokens: f32 × 1
       process_logits: f32 × 4
       sample: f32 × 1
+      sample_narrow: f32 × 1
       "
     `)
   })

@@ -23,7 +23,7 @@ function play(): { connection: Connection; answers: Promise<MessagePort> } {
 
 const memory = { weights: 7, states: 0, arena: 0, step: 0, readback: 0 }
 
-test('what comes after a cancellation is dropped, but for memory and the end', async () => {
+test('what comes after a cancellation is dropped, but for memory and the end, which is not waited for long', async () => {
   const { connection, answers } = play()
   const items: unknown[] = []
   const request = { method: 'completion', params: { prompt: [0], stream: true } } as const

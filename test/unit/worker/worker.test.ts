@@ -2,6 +2,7 @@
 // Nothing may be left over afterwards.
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { CancelledFault } from '../../../src/api/cancelledFault.ts'
 import type { CompletionChunk, Engine, LoadProgress } from '../../../src/api/types.ts'
 import { RuntimeFault } from '../../../src/core/errors.ts'
 import { memoryStore, readText, type FileStore } from '../../../src/core/files.ts'
@@ -64,6 +65,8 @@ describe('an engine in a worker', () => {
       choices[0]!.message.content,
     )
     expect(await engine.logits(prompt)).toEqual(await local.logits(prompt))
+    expect(await engine.countTokens('ABC')).toBe(3)
+    expect(await engine.countTokens(chat.messages)).toBe(await local.countTokens(chat.messages))
     expect(engine.memory()).toEqual(local.memory())
   })
 
@@ -144,12 +147,15 @@ describe('a request ends in the worker', () => {
         if (tokens.push(...choices[0]!.tokens) === 3) abort.abort(reason)
       }
     })()
-    await expect(reading).rejects.toMatchObject({
-      name: 'AbortError',
-      code: 'engine/cancelled',
-      cause: reason,
-    })
+    const fault = await reading.catch((error: unknown) => error)
+    expect(fault).toBeInstanceOf(CancelledFault)
+    expect(fault).toMatchObject({ name: 'AbortError', code: 'engine/cancelled', cause: reason })
     expect(tokens).toEqual([0, 1, 2])
+    const { usage, timings } = fault as CancelledFault
+    // Tokens may have been on their way.
+    expect(usage.completion_tokens).toBeGreaterThanOrEqual(3)
+    expect(usage.total_tokens).toBe(usage.prompt_tokens + usage.completion_tokens)
+    expect(timings?.ttftMs).toBe(0)
     await vi.waitFor(() => expect(engines[0]!.numRunning).toBe(0))
   })
 
@@ -158,7 +164,7 @@ describe('a request ends in the worker', () => {
     const engine = await connect()
     const signal = AbortSignal.timeout(10)
     const whole = engine.completions.create({ prompt: [0], max_tokens: 1e9, signal })
-    await expect(whole).rejects.toMatchObject({ code: 'engine/cancelled' })
+    await expect(whole).rejects.toMatchObject({ code: 'engine/cancelled', usage: { prompt_tokens: 1 } })
     await vi.waitFor(() => expect(engines[0]!.numRunning).toBe(0))
   })
 
