@@ -1,6 +1,23 @@
 // Files that were dropped or chosen → what can be loaded as a model.
 
 import type { ModelChoice } from './engine.ts'
+import { shownFault } from './fault.ts'
+import type { Notice } from './notice.ts'
+
+/** A page that loads models and tells of what went wrong. */
+interface ModelPage {
+  load(choice: ModelChoice): void
+  notify(notice: Notice): void
+}
+
+/** Loads what was dropped on a page. Must be called within the event. */
+export function loadDropped(page: ModelPage, transfer: DataTransfer): void {
+  droppedFiles(transfer).then(
+    (choice) => choice && page.load(choice),
+    (error: unknown) =>
+      page.notify({ text: `Could not read what was dropped: ${shownFault(error).message}` }),
+  )
+}
 
 /** From a file picker, of a folder or of one file. Undefined where nothing was chosen. */
 export function chosenFiles(list: ArrayLike<File>): ModelChoice | undefined {
@@ -14,7 +31,7 @@ export function chosenFiles(list: ArrayLike<File>): ModelChoice | undefined {
 }
 
 /** From a drop: one folder, whose files are taken, or files. Must be called within the event. */
-export async function droppedFiles(transfer: DataTransfer): Promise<ModelChoice | undefined> {
+async function droppedFiles(transfer: DataTransfer): Promise<ModelChoice | undefined> {
   const items = Array.from(transfer.items, (item) => item.webkitGetAsEntry())
   const plain = Array.from(transfer.files)
   const directory = items.find((entry) => entry?.isDirectory === true) as FileSystemDirectoryEntry | undefined

@@ -7,6 +7,7 @@ import { kernelTimes, type KernelTime, type TimedStep } from '../engine/kernelTi
 import type { CacheState } from '../engine/llm/cacheState.ts'
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import type { DimEnv } from '../graph/dim.ts'
+import { checkCount } from './options.ts'
 
 /** What to time. */
 export interface ProfileOptions {
@@ -118,16 +119,6 @@ function stepProfile(
     dispatchMs,
     kernels: kernelTimes(steps, steps.length),
   }
-}
-
-function checkCount(where: string, value: number, limit: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= limit) return value
-  throw new RuntimeFault('engine/input', {
-    where,
-    expected: `an integer from 1 to ${limit}`,
-    got: String(value),
-    fix: 'Correct the option.',
-  })
 }
 
 function noTimestamps(where: string): RuntimeFault {

@@ -17,6 +17,7 @@ import type { ModelCache } from '../weights/remote/modelCache.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
+import { checkCount } from './options.ts'
 import type { Engine, EngineOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
@@ -86,13 +87,13 @@ const defaultMaxSeqLen = 4096
 
 /** Options with every default filled in. Throws engine/input for what cannot be. */
 export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmEngineOptions {
-  const maxSeqLen = count(
+  const maxSeqLen = checkCount(
     'maxSeqLen',
     options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
     config.maxSeqLen,
   )
-  const maxNumSeqs = count('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
-  const maxNumBatchedTokens = count('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
+  const maxNumSeqs = checkCount('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
+  const maxNumBatchedTokens = checkCount('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
   const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress, onEvent } = options
   return {
@@ -102,7 +103,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
     numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
-    tokensPerReadback: count('tokensPerReadback', options.tokensPerReadback ?? 1, 64),
+    tokensPerReadback: checkCount('tokensPerReadback', options.tokensPerReadback ?? 1, 64),
     deterministic: options.deterministic,
     budget: budgetOf(options),
     onRecovered: onEvent && ((recovered) => onEvent({ type: 'recovered', ...recovered })),
@@ -119,23 +120,13 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
 function budgetOf({ maxMemory, maxSeqLen, maxNumBatchedTokens }: EngineOptions): MemoryBudget | undefined {
   if (maxMemory === undefined) return undefined
   return {
-    bytes: count('maxMemory', maxMemory, Number.MAX_SAFE_INTEGER),
+    bytes: checkCount('maxMemory', maxMemory, Number.MAX_SAFE_INTEGER),
     open: [
       'numBlocks',
       ...(maxSeqLen === undefined ? (['maxSeqLen'] as const) : []),
       ...(maxNumBatchedTokens === undefined ? (['maxNumBatchedTokens'] as const) : []),
     ],
   }
-}
-
-function count(where: string, value: number, limit: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= limit) return value
-  throw new RuntimeFault('engine/input', {
-    where,
-    expected: `an integer from 1 to ${limit}`,
-    got: String(value),
-    fix: 'Correct the option.',
-  })
 }
 
 export interface OpenedModel {

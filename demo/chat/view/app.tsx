@@ -2,9 +2,8 @@
 
 import type { JSX } from 'preact'
 import { useCallback, useEffect, useState } from 'preact/hooks'
-import { shownFault } from '../../shared/fault.ts'
 import icon from '../../shared/icon.svg'
-import { droppedFiles } from '../../shared/modelFiles.ts'
+import { loadDropped } from '../../shared/modelFiles.ts'
 import type { Session } from '../session.ts'
 import { useTheme } from '../../shared/theme.ts'
 import { useStore } from '../../shared/store.ts'
@@ -27,7 +26,7 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
   const close = useCallback(() => setOpen(undefined), [])
   const isWide = useMedia('(min-width: 820px)')
   const isDark = useTheme(settings.theme)
-  const isOver = useFileDrop(useCallback((transfer) => drop(session, transfer), [session]))
+  const isOver = useFileDrop(useCallback((transfer) => loadDropped(session, transfer), [session]))
   const conversation = conversations.find(({ id }) => id === currentId) ?? session.current
   const isRunning = running.has(conversation.id)
   useStopKey(session)
@@ -72,14 +71,6 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
       <NoticeBar notice={notice} onClose={() => session.notify(undefined)} />
       {isOver && <div class="drop-zone">Drop a model folder or a .gguf file</div>}
     </div>
-  )
-}
-
-function drop(session: Session, transfer: DataTransfer): void {
-  droppedFiles(transfer).then(
-    (choice) => choice && session.load(choice),
-    (error: unknown) =>
-      session.notify({ text: `Could not read what was dropped: ${shownFault(error).message}` }),
   )
 }
 

@@ -2,9 +2,8 @@
 
 import type { JSX } from 'preact'
 import { useCallback, useMemo, useState } from 'preact/hooks'
-import { shownFault } from '../../shared/fault.ts'
 import icon from '../../shared/icon.svg'
-import { droppedFiles } from '../../shared/modelFiles.ts'
+import { loadDropped } from '../../shared/modelFiles.ts'
 import { useStore } from '../../shared/store.ts'
 import { useTheme, type Theme } from '../../shared/theme.ts'
 import { useFileDrop } from '../../shared/view/hooks.ts'
@@ -27,7 +26,7 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
   const [isChoosing, setChoosing] = useState(false)
   const isDark = useTheme(state.theme)
   const palette = useMemo(() => paletteOf(isDark), [isDark])
-  const isOver = useFileDrop(useCallback((transfer) => drop(session, transfer), [session]))
+  const isOver = useFileDrop(useCallback((transfer) => loadDropped(session, transfer), [session]))
   const { model, inspection } = state
   const other: Theme = isDark ? 'light' : 'dark'
   return (
@@ -69,13 +68,5 @@ export function App({ session }: { readonly session: Session }): JSX.Element {
       <NoticeBar notice={state.notice} onClose={() => session.notify(undefined)} />
       {isOver && <div class="drop-zone">Drop a model folder or a .gguf file</div>}
     </div>
-  )
-}
-
-function drop(session: Session, transfer: DataTransfer): void {
-  droppedFiles(transfer).then(
-    (choice) => choice && session.load(choice),
-    (error: unknown) =>
-      session.notify({ text: `Could not read what was dropped: ${shownFault(error).message}` }),
   )
 }
