@@ -1,6 +1,6 @@
 // The weight cache in a folder: one file a key. Writes go to a file beside it that is then renamed, so that readers and
 // other processes never see half of one.
-import { mkdir, readFile, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { randomUUID } from 'node:crypto'
@@ -21,7 +21,7 @@ const abandonedMs = 60 * 60 * 1000
 export function diskChunks(directory: string): ChunkStorage {
   const swept = new Set<string>()
   return {
-    read: (key) => readFile(join(directory, key)).catch(ignoreMissing),
+    read: (key, into) => readWhole(join(directory, key), into).catch(ignoreMissing),
     async write(key, parts) {
       const path = join(directory, key)
       const folder = dirname(path)
@@ -65,6 +65,20 @@ async function existing(path: string): Promise<string> {
   for (let at = resolve(path); ; at = dirname(at)) {
     if (at === dirname(at) || (await stat(at).catch(ignoreMissing)) !== undefined) return at
   }
+}
+
+async function readWhole(path: string, into: Uint8Array<ArrayBuffer> | undefined): Promise<Uint8Array> {
+  if (into === undefined) return readFile(path)
+  await using file = await open(path, 'r')
+  const { size } = await file.stat()
+  if (size > into.byteLength) return file.readFile()
+  let filled = 0
+  while (filled < size) {
+    const { bytesRead } = await file.read(into, filled, size - filled, filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return into.subarray(0, filled)
 }
 
 async function writeDraft(draft: string, parts: readonly Uint8Array[]): Promise<void> {

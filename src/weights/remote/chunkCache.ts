@@ -6,6 +6,7 @@
 import { RuntimeFault } from '../../core/errors.ts'
 import type { ByteSource, FileStore } from '../../core/files.ts'
 import { ChunkedSource, type ChunkFolder, type ChunkedSourceOptions } from './chunkedSource.ts'
+import { ChunkMemory } from './chunkMemory.ts'
 import {
   bytesOfChunks,
   chunkFolder,
@@ -25,6 +26,10 @@ import type { TransferMeter } from './transferMeter.ts'
 const storedChunkBytes = 4 * 2 ** 20
 /** Without: what is read out of order falls out of memory, so little is fetched beside what is asked for. */
 const passingChunkBytes = 2 * 2 ** 20
+
+/** Of chunks in memory. What falls out is read again from the storage, or fetched again where there is none. */
+const storedMemoryBytes = 8 * 2 ** 20
+const passingMemoryBytes = 12 * 2 ** 20
 
 export interface ChunkCacheOptions {
   /** Undefined: nothing is kept. */
@@ -54,6 +59,7 @@ type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'chunkBytes' | 'chunks' | 
 class ChunkCache {
   readonly #remote: RemoteStore
   readonly #options: ChunkCacheOptions
+  readonly #memory: ChunkMemory
   #isFull = false
   /** Set by the first file that had to be served without the network: the others need not try, too. */
   #isOffline = false
@@ -64,6 +70,7 @@ class ChunkCache {
   constructor(remote: RemoteStore, options: ChunkCacheOptions) {
     this.#remote = remote
     this.#options = options
+    this.#memory = new ChunkMemory(options.storage === undefined ? passingMemoryBytes : storedMemoryBytes)
   }
 
   async open(path: string): Promise<ByteSource | undefined> {
@@ -226,6 +233,7 @@ class ChunkCache {
       name,
       hashing,
       signal,
+      memory: this.#memory,
       remote: () => {
         opened ??= open().catch((error: unknown) => {
           opened = undefined

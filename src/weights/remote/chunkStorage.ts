@@ -11,7 +11,8 @@ import { hexOf, type Hashing } from './sha256.ts'
  * permission); the cache then goes on without it.
  */
 export interface ChunkStorage {
-  read(key: string): Promise<Uint8Array | undefined>
+  /** What was stored, which may lie in `into` where that has room. */
+  read(key: string, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>
   /**
    * Stores the parts, one after the other, as one entry. All or nothing: whoever reads at the same time, or after a
    * crash, sees the old bytes or the new ones.
@@ -55,6 +56,9 @@ export type FileManifest = Extract<Manifest, { kind: 'file' }>
 const formatVersion = 2
 const maxManifestBytes = 2 ** 14
 const digestBytes = 32
+
+/** Bytes of an entry that holds so many. */
+export const sealedBytes = (bytes: number): number => bytes + digestBytes
 
 /** Short names for long keys. */
 function nameFor(hashing: Hashing, ...parts: (string | number)[]): string {
@@ -176,13 +180,14 @@ export async function writeSealed(
   await storage.write(key, [bytes, await sealOf(hashing, key, bytes)])
 }
 
-/** What was stored; undefined unless it is exactly what was sealed for this key. */
+/** What was stored; undefined unless it is exactly what was sealed for this key. It may lie in `into`. */
 export async function readSealed(
   storage: ChunkStorage,
   hashing: Hashing,
   key: string,
+  into?: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array | undefined> {
-  const entry = await storage.read(key)
+  const entry = await storage.read(key, into)
   if (entry === undefined || entry.byteLength < digestBytes) return undefined
   const bytes = entry.subarray(0, entry.byteLength - digestBytes)
   const seal = await sealOf(hashing, key, bytes)

@@ -4,13 +4,11 @@
 import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
 import { untilCancelled } from '../../core/untilCancelled.ts'
-import { readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
+import type { ChunkMemory, HeldChunk } from './chunkMemory.ts'
+import { readSealed, sealedBytes, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import type { RemoteSource } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'
 import type { FileMeter } from './transferMeter.ts'
-
-/** Bytes of chunks in memory: three of the usual size. */
-const memoryBytes = 12 * 2 ** 20
 
 /** Stored chunks of one version of a file. */
 export interface ChunkFolder {
@@ -37,6 +35,8 @@ export interface ChunkedSourceOptions {
   readonly size: number
   readonly chunkBytes: number
   readonly hashing: Hashing
+  /** Shared by the files of a model. */
+  readonly memory: ChunkMemory
   readonly signal: AbortSignal | undefined
   /** The file on the network; asked for when a chunk is missing. */
   readonly remote: () => Promise<RemoteSource>
@@ -52,8 +52,6 @@ export class ChunkedSource implements ByteSource {
   readonly size: number
   readonly #options: ChunkedSourceOptions
   readonly #numChunks: number
-  /** Least recently used first. */
-  readonly #memory = new Map<number, Promise<Uint8Array>>()
   readonly #closing = new AbortController()
   #lastIndex: number | undefined
   #isVerified: boolean
@@ -73,23 +71,16 @@ export class ChunkedSource implements ByteSource {
 
   readonly #stop = (): void => this.#closing.abort()
 
-  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    if (length === 0) return new Uint8Array(0)
+  async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
+    const bytes =
+      into !== undefined && into.byteLength >= length ? into.subarray(0, length) : new Uint8Array(length)
     const { chunkBytes } = this.#options
-    const first = Math.floor(offset / chunkBytes)
-    const last = Math.floor((offset + length - 1) / chunkBytes)
-    if (first === last) {
-      const chunk = await this.#chunk(first, signal)
-      return chunk.subarray(offset - first * chunkBytes, offset - first * chunkBytes + length)
-    }
-    const bytes = new Uint8Array(length)
-    for (let index = first; index <= last; index++) {
-      const start = index * chunkBytes
-      const part = (await this.#chunk(index, signal)).subarray(
-        Math.max(0, offset - start),
-        offset + length - start,
-      )
-      bytes.set(part, Math.max(0, start - offset))
+    for (let filled = 0; filled < length;) {
+      const index = Math.floor((offset + filled) / chunkBytes)
+      const start = offset + filled - index * chunkBytes
+      const part = bytes.subarray(filled, filled + chunkBytes - start)
+      await this.#copy(index, start, part, signal)
+      filled += part.byteLength
     }
     return bytes
   }
@@ -97,45 +88,43 @@ export class ChunkedSource implements ByteSource {
   async close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#stop)
     this.#stop()
-    await Promise.allSettled(this.#memory.values())
-    this.#memory.clear()
+    await this.#options.memory.forgetFile(this)
     await this.#options.closeRemote()
   }
 
-  async #chunk(index: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const chunk = this.#load(index)
+  /** Fills `target` from byte `start` of a chunk. */
+  async #copy(
+    index: number,
+    start: number,
+    target: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const chunk = this.#hold(index)
     const isSequential = this.#lastIndex !== undefined && index === this.#lastIndex + 1
     this.#lastIndex = index
-    if (isSequential && index + 1 < this.#numChunks) void this.#load(index + 1)
-    const bytes = await untilCancelled(chunk, this.name, signal)
-    if (this.#fault !== undefined) throw this.#fault
-    return bytes
-  }
-
-  #load(index: number): Promise<Uint8Array> {
-    const known = this.#memory.get(index)
-    const chunk = known ?? this.#options.inTurn(() => this.#obtain(index))
-    this.#memory.delete(index)
-    this.#memory.set(index, chunk)
-    if (known === undefined) {
-      // Forgotten when it fails, so that the next read tries anew.
-      chunk.catch(() => this.#memory.get(index) === chunk && this.#memory.delete(index))
-      const mostChunks = Math.max(3, Math.floor(memoryBytes / this.#options.chunkBytes))
-      for (const oldest of this.#memory.keys()) {
-        if (this.#memory.size <= mostChunks) break
-        this.#memory.delete(oldest)
-      }
+    if (isSequential && index + 1 < this.#numChunks) this.#hold(index + 1).release()
+    try {
+      const bytes = await untilCancelled(chunk.bytes, this.name, signal)
+      if (this.#fault !== undefined) throw this.#fault
+      target.set(bytes.subarray(start, start + target.byteLength))
+    } finally {
+      chunk.release()
     }
-    return chunk
   }
 
-  async #obtain(index: number): Promise<Uint8Array> {
+  #hold(index: number): HeldChunk {
+    const { memory, inTurn, chunkBytes } = this.#options
+    const bufferBytes = sealedBytes(Math.min(chunkBytes, this.size))
+    return memory.hold(this, index, bufferBytes, (into) => inTurn(() => this.#obtain(index, into)))
+  }
+
+  async #obtain(index: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     throwIfCancelled(this.#closing.signal, this.name)
     if (this.#fault !== undefined) throw this.#fault
     const { meter } = this.#options
-    const stored = await this.#stored(index)
+    const stored = await this.#stored(index, into)
     if (stored !== undefined) meter?.addChunk(index, stored.byteLength, true)
-    const bytes = stored ?? (await this.#fetched(index))
+    const bytes = stored ?? (await this.#fetched(index, into))
     await this.#verify()
     return bytes
   }
@@ -150,27 +139,27 @@ export class ChunkedSource implements ByteSource {
   }
 
   /** A chunk from the storage; one that is damaged counts as absent. */
-  async #stored(index: number): Promise<Uint8Array | undefined> {
+  async #stored(index: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
     const { chunks, hashing } = this.#options
     if (chunks === undefined || !chunks.present.has(index)) return undefined
     const key = this.#keyOf(index, chunks)
-    const bytes = await readSealed(chunks.storage, hashing, key).catch(() => undefined)
+    const bytes = await readSealed(chunks.storage, hashing, key, into).catch(() => undefined)
     if (bytes?.byteLength === this.#lengthOf(index)) return bytes
     chunks.present.delete(index)
     return undefined
   }
 
-  async #fetched(index: number): Promise<Uint8Array> {
+  async #fetched(index: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     const { chunkBytes, remote, chunks, hashing, meter } = this.#options
     const source = await remote()
     const length = this.#lengthOf(index)
     const metered: ByteSource = {
       name: source.name,
       size: source.size,
-      read: (offset, length, signal) =>
-        source.read(offset, length, signal, undefined, (filled) => meter?.addChunk(index, filled, false)),
+      read: (offset, length, signal, into) =>
+        source.read(offset, length, signal, into, (filled) => meter?.addChunk(index, filled, false)),
     }
-    const bytes = await readExactly(metered, index * chunkBytes, length, this.#closing.signal)
+    const bytes = await readExactly(metered, index * chunkBytes, length, this.#closing.signal, into)
     meter?.addChunk(index, length, false)
     if (chunks === undefined || chunks.isFull()) return bytes
     const key = this.#keyOf(index, chunks)
@@ -190,9 +179,10 @@ export class ChunkedSource implements ByteSource {
     const { chunks, hashing } = this.#options
     if (this.#isVerified || chunks === undefined || chunks.present.size < this.#numChunks) return
     const hash = hashing.createSha256()
+    const buffer = new Uint8Array(sealedBytes(this.#options.chunkBytes))
     for (let index = 0; index < this.#numChunks; index++) {
       throwIfCancelled(this.#closing.signal, this.name)
-      const bytes = await this.#stored(index)
+      const bytes = await this.#stored(index, buffer)
       // A chunk that is lost again will be fetched again, and then everything is compared again.
       if (bytes === undefined) return
       hash.update(bytes)

@@ -146,13 +146,14 @@ class HttpSource implements RemoteSource {
     offset: number,
     length: number,
     signal?: AbortSignal,
-    _into?: Uint8Array,
+    into?: Uint8Array,
     onFilled?: (bytes: number) => void,
   ): Promise<Uint8Array> {
     if (this.#isClosed) throw serverFault(this.name, 'an open file', 'a closed one')
     if (length === 0 || offset + length <= this.#head.byteLength)
       return this.#head.subarray(offset, offset + length)
-    const bytes = new Uint8Array(length)
+    const hasRoom = into !== undefined && into.byteLength >= length
+    const bytes = hasRoom ? into.subarray(0, length) : new Uint8Array(length)
     bytes.set(this.#head.subarray(offset))
     let filled = Math.max(0, this.#head.byteLength - offset)
     const { where, options } = this.#requests
