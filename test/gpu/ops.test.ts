@@ -1,46 +1,19 @@
 // Every kernel that the default selection picks, against the f64 reference under the op's accuracy class.
 
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Device } from '../../src/device/device.ts'
-import { createReferenceDevice } from '../../src/device/reference/reference.ts'
-import { tolerance } from '../../src/graph/opDef.ts'
-import { opDef, opKinds } from '../../src/graph/ops/index.ts'
+import { opKinds } from '../../src/graph/ops/index.ts'
 import { wgslKernels } from '../../src/kernels/index.ts'
 import type { KernelSet } from '../../src/kernels/spec.ts'
-import { expectClose } from '../helpers/close.ts'
+import { compareOp } from '../helpers/compareOp.ts'
 import { testDevice } from '../helpers/devices.ts'
 import { openGuardedDevice } from '../helpers/guardedDevice.ts'
-import { opCases, type OpCase } from '../helpers/opCases.ts'
-import { runGraph } from '../helpers/runGraph.ts'
+import { opCases } from '../helpers/opCases.ts'
 
 const cases = opCases()
 
-/** Compares every output of a case; the caches too, where it writes them. */
-async function compare(
-  opCase: OpCase,
-  device: Device,
-  kernels: KernelSet,
-  check?: () => Promise<void>,
-): Promise<void> {
-  const { graph, dims, maxima, values, kind, dtype, length } = opCase
-  const expected = await runGraph(createReferenceDevice(), graph, { dims, values })
-  const actual = await runGraph(device, graph, { dims, maxima, values, kernels, ...(check && { check }) })
-  for (const name of Object.keys(graph.outputs)) {
-    // Inputs of f16 cases are f16 numbers, so only the rounding of the op and of its operands' producers counts.
-    const limit = tolerance(opDef(kind).accuracy, dtype, length)
-    const data = name === 'y' ? actual[name]!.data : withoutPoison(actual[name]!.data, expected[name]!.data)
-    expectClose(data, expected[name]!.data, limit, `${opCase.name} ${name}`)
-  }
-}
-
-/** Slots of a cache that no token has filled hold what they held before: NaN on the guarded device. */
-function withoutPoison(actual: ArrayLike<number>, expected: ArrayLike<number>): number[] {
-  return Array.from(actual, (value, i) => (Number.isNaN(value) && expected[i] === 0 ? 0 : value))
-}
-
 describe('kernels against f64', () => {
   test.each(cases)('$name', async (opCase) => {
-    await compare(opCase, await testDevice(), wgslKernels)
+    await compareOp(opCase, await testDevice(), wgslKernels)
   })
 })
 
@@ -58,7 +31,7 @@ describe('every variant that supports a case, amid poison and guard bands', asyn
         )
           ? variant
           : wgslKernels.select(problem, capabilities)
-      await compare(opCase, guarded.device, { ...wgslKernels, select }, async () =>
+      await compareOp(opCase, guarded.device, { ...wgslKernels, select }, async () =>
         expect({ [variant.name]: await guarded.strayWrites() }).toEqual({ [variant.name]: [] }),
       )
     }
@@ -70,7 +43,7 @@ describe('native f16', async () => {
   test.skipIf(!capabilities.nativeF16).each(cases.filter(({ dtype }) => dtype === 'f16'))(
     '$name',
     async (opCase) => {
-      await compare(opCase, await testDevice('native'), wgslKernels)
+      await compareOp(opCase, await testDevice('native'), wgslKernels)
     },
   )
 })
