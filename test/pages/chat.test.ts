@@ -1,18 +1,12 @@
 // The built chat page as `npm start` serves it, in a real browser with nothing but its own server to ask: what a user
 // does, what a reload keeps, what happens when things go wrong.
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { chromium, type Browser, type BrowserContext, type Locator, type Page } from 'playwright-core'
-import { build } from 'vite'
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openDemo, projectRoot } from './demo.ts'
 
-const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
 /** For what waits on the model, on cores that are shared. */
 const patience = 60_000
 
@@ -21,34 +15,10 @@ let url: string
 let folder: string
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tabhopper-chat-'))
-  const outDir = join(folder, 'demo')
-  await build({ configFile: join(projectRoot, 'demo/vite.config.ts'), logLevel: 'error', build: { outDir } })
-  const options = ['--root', outDir, '--port', '0', '--no-open']
-  const server = spawn(process.execPath, [join(projectRoot, 'scripts/serve.mjs'), ...options])
-  url = await printedAddress(server)
-  browser = await chromium.launch({
-    ...(executablePath !== undefined && { executablePath }),
-    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
-  })
-  return async () => {
-    await browser.close()
-    server.kill('SIGINT')
-    await rm(folder, { recursive: true })
-  }
+  const demo = await openDemo('chat')
+  ;({ browser, url, folder } = demo)
+  return demo.close
 })
-
-function printedAddress(server: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let output = ''
-    server.stdout?.on('data', (chunk) => {
-      output += String(chunk)
-      const address = /http:\S+/.exec(output)?.[0]
-      if (address !== undefined) resolve(address)
-    })
-    server.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${output}`)))
-  })
-}
 
 let context: BrowserContext
 let page: Page

@@ -1,19 +1,11 @@
 // The built inspector page as `npm start` serves it, in a real browser: the embedded model is drawn, looked into and run.
 // What it says of ops and memory is compared with an engine in Node.
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { chromium, type Browser, type Locator, type Page } from 'playwright-core'
-import { build } from 'vite'
+import type { Browser, Locator, Page } from 'playwright-core'
 import { beforeAll, expect, test } from 'vitest'
 import { createEngine, type Engine } from '../../src/node.ts'
+import { openDemo } from './demo.ts'
 
-const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
 /** For what waits on the model, on cores that are shared. */
 const patience = 60_000
 
@@ -26,44 +18,19 @@ let url: string
 let engine: Engine
 
 beforeAll(async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'tabhopper-inspector-'))
-  const outDir = join(folder, 'demo')
-  await build({ configFile: join(projectRoot, 'demo/vite.config.ts'), logLevel: 'error', build: { outDir } })
-  const options = ['--root', outDir, '--port', '0', '--no-open']
-  const server = spawn(process.execPath, [join(projectRoot, 'scripts/serve.mjs'), ...options])
-  url = await inspectorAddress(server)
-  browser = await chromium.launch({
-    ...(executablePath !== undefined && { executablePath }),
-    args: [
-      '--no-sandbox',
-      '--enable-unsafe-webgpu',
-      '--use-webgpu-adapter=swiftshader',
-      // Without these, a canvas drawn on the CPU takes the graphics process with it.
-      '--enable-features=Vulkan',
-      '--use-vulkan=swiftshader',
-      '--use-angle=swiftshader',
-    ],
-  })
+  // Without these, a canvas drawn on the CPU takes the graphics process with it.
+  const demo = await openDemo('inspector', [
+    '--enable-features=Vulkan',
+    '--use-vulkan=swiftshader',
+    '--use-angle=swiftshader',
+  ])
+  ;({ browser, url } = demo)
   engine = await createEngine({ model: 'tiny-llama', device: 'reference', maxNumSeqs: 4 })
   return async () => {
     await engine.dispose()
-    await browser.close()
-    server.kill('SIGINT')
-    await rm(folder, { recursive: true })
+    await demo.close()
   }
 })
-
-function inspectorAddress(server: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let output = ''
-    server.stdout?.on('data', (chunk) => {
-      output += String(chunk)
-      const address = /http:\S+\/inspector\//.exec(output)?.[0]
-      if (address !== undefined) resolve(address)
-    })
-    server.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${output}`)))
-  })
-}
 
 async function openPage(): Promise<{ readonly page: Page; readonly complaints: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: 'light' })

@@ -230,9 +230,7 @@ export class LlmEngine {
   }
 
   #runStep(runner: Runner, chunks: readonly ScheduledChunk[], reads: ReadBatch): Submitted {
-    const timers = [...this.#timers]
-    const onTimed: OnTimed = (step) => timers.forEach((timer) => timer(step))
-    const outputs = runner.run(chunks, reads, timers.length === 0 ? undefined : onTimed)
+    const outputs = runner.run(chunks, reads, this.#timers.size === 0 ? undefined : this.#timed())
     // A failure is thrown where the step is committed; until then it must not count as unhandled.
     outputs.catch(() => undefined)
     const sampling = chunks
@@ -240,6 +238,12 @@ export class LlmEngine {
       .map(({ sequence }) => ({ sequence, row: sequence.row! }))
     for (const { sequence } of sampling) sequence.numPending++
     return { chunks: sampling, outputs }
+  }
+
+  /** Tells those who time steps now, also if they have stopped when the times come. */
+  #timed(): OnTimed {
+    const timers = [...this.#timers]
+    return (step) => timers.forEach((timer) => timer(step))
   }
 
   async #commit({ runner, steps }: Batch): Promise<void> {
