@@ -25,7 +25,7 @@ export interface LlmBenchOptions {
   readonly dtype: FloatDType
   readonly runs: number
   readonly warmUps: number
-  /** Called once it is known that the model fits. */
+  /** Called around each run, since machines are shared and change; first when it is known that the model fits. */
   readonly measureRoofs?: (() => Promise<Roofs>) | undefined
   /** Bytes that the engine may take; undefined leaves it to the device to refuse. */
   readonly maxMemoryBytes: number | undefined
@@ -52,18 +52,19 @@ export interface LlmBench {
   readonly cpuMsPerDecodeStep: Samples
   readonly dispatchesPerDecodeStep: number
   readonly weightBytesPerStep: number
-  /** 10⁹ bytes of weights a second while decoding, and what part that is of the read roof. */
-  readonly decodeGigabytesPerSecond: number
-  readonly decodeRoofFraction: number | undefined
-  /** 10⁹ operations a second in prefill, and what part that is of the multiply-add roof. */
-  readonly prefillGflops: number
-  readonly prefillRoofFraction: number | undefined
+  /** 10⁹ bytes of weights a second while decoding, and what part that is of the read roof around each run. */
+  readonly decodeGigabytesPerSecond: Samples
+  readonly decodeRoofFraction: Samples | undefined
+  /** 10⁹ operations a second in prefill, and what part that is of the multiply-add roof around each run. */
+  readonly prefillGflops: Samples
+  readonly prefillRoofFraction: Samples | undefined
   /** By kernel, longest first; undefined where the adapter has no timestamps. */
   readonly gpuMs:
     | { readonly prefill: readonly KernelTime[]; readonly decode: readonly KernelTime[] }
     | undefined
   readonly bytes: Readonly<Record<BufferOwner, number>>
-  readonly roofs: Roofs | undefined
+  /** Before the first run and after each; none if they were left out. */
+  readonly roofs: readonly Roofs[]
 }
 
 /** Throws engine/memory if the model does not fit the budget. The device stays its owner's; the rest is freed. */
@@ -78,8 +79,12 @@ export async function benchLlm(
   const budget =
     options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
   fitPlans(model.name, model.config, llmOptions, device.capabilities, budget)
-  onPhase?.('roofs')
-  const roofs = await options.measureRoofs?.()
+  const roofs: Roofs[] = []
+  const measureRoofs = async (): Promise<void> => {
+    if (options.measureRoofs === undefined) return
+    onPhase?.('roofs')
+    roofs.push(await options.measureRoofs())
+  }
   const meter = meterDevice(device)
   const beginLoad = performance.now()
   const llm = await LlmEngine.load(meter.device, model.config, model.checkpoint, {
@@ -95,9 +100,11 @@ export async function benchLlm(
     }
     meter.take()
     const timed: Timed[] = []
+    await measureRoofs()
     for (let i = 0; i < runs; i++) {
       onPhase?.(`run ${i + 1} of ${runs}`)
       timed.push(await generateOnce(engine, model, options))
+      await measureRoofs()
     }
     const decodeSteps = meter.take().filter(isDecode)
     const bytes = device.memory()
@@ -108,8 +115,8 @@ export async function benchLlm(
     const decode = samplesOf(timed.map(({ decodeMs }) => (batch * newTokens * 1000) / decodeMs))
     const plan = decodeSteps[0]?.plan
     const weightBytesPerStep = plan === undefined ? 0 : weightBytesOf(plan)
-    const decodeGigabytesPerSecond = (weightBytesPerStep * decode.median) / batch / 1e9
-    const prefillGflops = (prefillFlops(model.config, promptTokens) * prefill.median) / promptTokens / 1e9
+    const decodeGigabytesPerSecond = scaled(decode, weightBytesPerStep / batch / 1e9)
+    const prefillGflops = scaled(prefill, prefillFlops(model.config, promptTokens) / promptTokens / 1e9)
     return {
       model: model.name,
       adapter: device.adapter,
@@ -126,9 +133,9 @@ export async function benchLlm(
       dispatchesPerDecodeStep: plan?.dispatches.length ?? 0,
       weightBytesPerStep,
       decodeGigabytesPerSecond,
-      decodeRoofFraction: roofs && decodeGigabytesPerSecond / roofs.read.value,
+      decodeRoofFraction: fractionOf(decodeGigabytesPerSecond, roofs, 'read'),
       prefillGflops,
-      prefillRoofFraction: roofs && prefillGflops / roofs.fma.value,
+      prefillRoofFraction: fractionOf(prefillGflops, roofs, 'fma'),
       gpuMs,
       bytes,
       roofs,
@@ -136,6 +143,17 @@ export async function benchLlm(
   } finally {
     await engine.dispose()
   }
+}
+
+function scaled({ runs }: Samples, factor: number): Samples {
+  return samplesOf(runs.map((value) => value * factor))
+}
+
+/** Of each run, over the mean of the roofs before and after it. */
+function fractionOf({ runs }: Samples, roofs: readonly Roofs[], kind: 'read' | 'fma'): Samples | undefined {
+  if (roofs.length === 0) return undefined
+  const values = roofs.map((measured) => measured[kind].value)
+  return samplesOf(runs.map((value, i) => (2 * value) / (values[i]! + values[i + 1]!)))
 }
 
 /** As the library would choose, but with memory for exactly the sequences of this benchmark. */

@@ -70,6 +70,18 @@ export async function measureRoofs(
   }
 }
 
+/** Of each kind the roof in the middle of some measurements, or the faster of the two there. */
+export function medianRoofs(measured: readonly Roofs[]): Roofs {
+  const middle = (roofs: readonly Roof[]): Roof | undefined =>
+    roofs.toSorted((a, b) => a.value - b.value)[roofs.length >> 1]
+  return {
+    read: middle(measured.map(({ read }) => read))!,
+    copy: middle(measured.map(({ copy }) => copy))!,
+    fma: middle(measured.map(({ fma }) => fma))!,
+    dot4: middle(measured.flatMap(({ dot4 }) => dot4 ?? [])),
+  }
+}
+
 async function best(unit: Roof['unit'], forms: readonly Form[], settings: Settings): Promise<Roof> {
   const roofs: Roof[] = []
   for (const { shader, measure } of forms) {

@@ -3,7 +3,7 @@
 import type { KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
-import type { Roof, Roofs } from '../bench/roofs.ts'
+import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
 import { coloursFor, formatBytes, table } from './terminal.ts'
@@ -50,7 +50,7 @@ export function llmReport(
     ),
     ...table(rows, [1]),
     `memory: ${memory.join(', ')}; ${bold(formatBytes(total))} in all`,
-    ...(roofs === undefined ? [] : ['', ...roofLines(roofs)]),
+    ...(roofs.length === 0 ? [] : ['', ...roofLines(medianRoofs(roofs))]),
     ...(gpuMs === undefined
       ? ['', 'GPU time by kernel: this adapter has no timestamps.']
       : [...kernelTable('prefill', gpuMs.prefill), ...kernelTable('one decode step', gpuMs.decode)]),
@@ -113,8 +113,11 @@ function range({ median, min, max }: Samples): string {
   return `${number(median)} (${number(min)} to ${number(max)})`
 }
 
-function reached(value: number, unit: string, fraction: number | undefined): string {
-  return `${number(value)} ${unit}${fraction === undefined ? '' : `, ${percent(fraction)} of the roof`}`
+function reached(value: Samples, unit: string, fraction: Samples | undefined): string {
+  const rate = `${number(value.median)} ${unit}`
+  if (fraction === undefined) return rate
+  const { median, min, max } = fraction
+  return `${rate}, ${percent(median)} (${percent(min)} to ${percent(max)}) of the roof`
 }
 
 function percent(fraction: number | undefined): string {

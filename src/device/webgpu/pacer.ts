@@ -1,11 +1,14 @@
 // Waiting without keeping a core busy. Dawn in Node polls in every turn of the event loop for as long as a promise is
 // pending; on a software adapter that takes a core from the step itself. Naps between turns give it back.
 
-/** Share of the time waited so far that the next nap takes: what a step may seem longer by. */
+/** Share of the time waited so far that the next nap takes at least: what a step may seem longer by. */
 const napShare = 1 / 16
 
+/** Share of the time still expected, if that is more: what one step takes the next will take, or nearly. */
+const expectedShare = 1 / 2
+
 /** Longest nap, so that timers and sockets are served in between. */
-const longestNapMs = 2
+const longestNapMs = 4
 
 /** Shorter naps cost more than they give. */
 const shortestNapMs = 0.1
@@ -18,6 +21,8 @@ export class Pacer {
   #isTurning = false
   /** When the wait began, or the last thing waited for came. */
   #since = 0
+  /** How long the last thing took to come. */
+  #expectedMs = 0
 
   constructor(
     now: () => number = () => performance.now(),
@@ -41,14 +46,18 @@ export class Pacer {
       return await promise
     } finally {
       this.#pending--
-      this.#since = this.#now()
+      const now = this.#now()
+      this.#expectedMs = now - this.#since
+      this.#since = now
     }
   }
 
   readonly #rest = (): void => {
     this.#isTurning = this.#pending > 0
     if (!this.#isTurning) return
-    const ms = Math.min(longestNapMs, (this.#now() - this.#since) * napShare)
+    const waited = this.#now() - this.#since
+    const wanted = Math.max(waited * napShare, (this.#expectedMs - waited) * expectedShare)
+    const ms = Math.min(longestNapMs, wanted)
     if (ms >= shortestNapMs) this.#nap(ms)
     this.#turn(this.#rest)
   }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { benchKernels } from '../../../src/bench/kernels.ts'
 import { benchLines } from '../../../src/bench/lines.ts'
+import { medianRoofs } from '../../../src/bench/roofs.ts'
 import { benchLlm, type LlmBench } from '../../../src/bench/llm.ts'
 import { meterDevice } from '../../../src/bench/meter.ts'
 import { kernelTimes } from '../../../src/engine/kernelTimes.ts'
@@ -91,15 +92,25 @@ describe('a model benchmark', () => {
 
   test('reports every figure, and frees what it took', async () => {
     const device = timedDevice()
-    const roof = { value: 10, best: 11, unit: 'GB/s', form: 'made up' } as const
+    // The machine gets faster from run to run: 10, then 20, then 30.
+    let numMeasured = 0
     const bench = await benchLlm(device, model, {
       ...llmOptions,
-      measureRoofs: async () => ({ read: roof, copy: roof, fma: roof, dot4: undefined }),
+      measureRoofs: async () => {
+        const value = 10 * ++numMeasured
+        const roof = { value, best: value, unit: 'GB/s', form: 'made up' } as const
+        return { read: roof, copy: roof, fma: roof, dot4: undefined }
+      },
     })
     expect(bench).toMatchObject({ numLayers: 2, batch: 2, bytes: { weights: expect.any(Number) } })
     expect(bench.decodeTokensPerSecond.runs).toHaveLength(2)
     expect(bench.cpuMsPerDecodeStep.median).toBeGreaterThan(0)
-    expect(bench.decodeRoofFraction).toBeCloseTo(bench.decodeGigabytesPerSecond / 10)
+    const [first, second] = bench.decodeGigabytesPerSecond.runs
+    expect(bench.decodeRoofFraction?.runs).toEqual([
+      expect.closeTo(first! / 15, 10),
+      expect.closeTo(second! / 25, 10),
+    ])
+    expect(medianRoofs(bench.roofs)).toMatchObject({ read: { value: 20 }, dot4: undefined })
     // Two of two layers at a microsecond each.
     const down = bench.gpuMs?.decode.find(({ origin }) => origin === 'layers.*.mlp.down_proj')
     expect(down).toMatchObject({ op: 'linear', dispatches: 2 })

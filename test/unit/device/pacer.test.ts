@@ -34,11 +34,11 @@ function loop(): Loop {
   return { pacer, naps, turn }
 }
 
-test('naps a sixteenth of the time waited, two milliseconds at most', () => {
+test('naps a sixteenth of the time waited, four milliseconds at most', () => {
   const { pacer, naps, turn } = loop()
   void pacer.wait(new Promise(() => {}))
   for (const ms of [8, 7.5, 100, 100]) turn(ms)
-  expect(naps).toEqual([0.5, 1, 2, 2])
+  expect(naps).toEqual([0.5, 1, 4, 4])
 })
 
 test('does not nap before that would be worth it', () => {
@@ -48,13 +48,14 @@ test('does not nap before that would be worth it', () => {
   expect(naps).toEqual([])
 })
 
-test('starts anew after each thing that came', async () => {
+test('starts anew after each thing that came, and naps half of the time that the next should take', async () => {
   const { pacer, naps, turn } = loop()
   void pacer.wait(new Promise(() => {}))
-  turn(32)
+  turn(8)
   await pacer.wait(Promise.resolve())
-  turn(16)
-  expect(naps).toEqual([2, 1])
+  // It took 8.5 ms. Of the next wait 3 ms are over, then 5.75, then 10.
+  for (const ms of [3, 0, 2.875]) turn(ms)
+  expect(naps).toEqual([0.5, 2.75, 1.375, 0.625])
 })
 
 test('turns once a turn however many wait, and stops with the last', async () => {
