@@ -1,73 +1,25 @@
-// Kernels of `linear`, from the plainest to the fastest.
+// Kernels of `linear`, from the plainest to the fastest. Not here: what they share (linearForm.ts), and the variants
+// without workgroup memory (linearTile.ts).
 
 import gemvShader from '../../shaders/linear_gemv.wgsl?raw'
 import matrixShader from '../../shaders/linear_matrix.wgsl?raw'
 import naiveShader from '../../shaders/linear_naive.wgsl?raw'
-import subgroupTileShader from '../../shaders/linear_subgroup_tile.wgsl?raw'
-import tileShader from '../../shaders/linear_tile.wgsl?raw'
 import tiledShader from '../../shaders/linear_tiled.wgsl?raw'
 import { invariant } from '../core/errors.ts'
-import { ceilDiv, evalDim } from '../graph/dim.ts'
+import { ceilDiv } from '../graph/dim.ts'
 import {
-  hasSmallSubgroups,
-  packWidth,
-  present,
-  read,
-  rowsOf,
-  tensorOf,
-  widthOf,
-  write,
-  type PackWidth,
-} from './shapes.ts'
-import type {
-  KernelBinding,
-  KernelCapabilities,
-  KernelConfig,
-  KernelConstants,
-  KernelProblem,
-  KernelSpec,
-  KernelVariant,
-  MatrixShape,
-} from './spec.ts'
-
-const invocations = 64
-
-function epilogueBindings(problem: KernelProblem, width: PackWidth): KernelBinding[] {
-  return [...present(problem, ['bias', 'residual']).map((name) => read(name, width)), write('y', width)]
-}
-
-function constantsOf(
-  problem: KernelProblem,
-  u32: Record<string, number>,
-  flags: Record<string, boolean> = {},
-): KernelConstants {
-  invariant(problem.op.kind === 'linear', 'linear kernel')
-  const { activation, gated } = problem.op.attrs
-  return {
-    u32: { INNER: widthOf(tensorOf(problem, 'x')), COLUMNS: widthOf(tensorOf(problem, 'y')), ...u32 },
-    flags: {
-      HAS_BIAS: problem.tensors['bias'] !== undefined,
-      HAS_RESIDUAL: problem.tensors['residual'] !== undefined,
-      SILU: activation === 'silu',
-      GATED: gated === true,
-      ...flags,
-    },
-  }
-}
-
-function isGated({ op }: KernelProblem): boolean {
-  return op.kind === 'linear' && op.attrs.gated === true
-}
-
-/** Rows of y in the largest step. */
-function maxRows(problem: KernelProblem): number {
-  return evalDim(rowsOf(tensorOf(problem, 'y')), problem.maxima)
-}
-
-/** Whether rows of every operand can be moved four elements at a time. */
-function isPackable(problem: KernelProblem): boolean {
-  return packWidth(problem, ['x', 'w', 'y', ...present(problem, ['bias', 'residual'])]) === 4
-}
+  constantsOf,
+  epilogueBindings,
+  invocations,
+  isGated,
+  isPackable,
+  loadWidth,
+  maxGemvRows,
+  maxRows,
+} from './linearForm.ts'
+import { narrowTile, subgroupTile, tile } from './linearTile.ts'
+import { read, rowsOf, tensorOf, widthOf } from './shapes.ts'
+import type { KernelCapabilities, KernelSpec, KernelVariant, MatrixShape } from './spec.ts'
 
 const naive: KernelVariant = {
   name: 'linear_naive',
@@ -85,57 +37,6 @@ const naive: KernelVariant = {
       grid: [Math.ceil(widthOf(y) / width / invocations), rowsOf(y), 1],
     }
   },
-}
-
-/**
- * Rows of a register tile: enough to reuse each weight, few enough to stay in registers. Where another kernel takes what
- * is large, compile time counts more.
- */
-function maxTileRows(capabilities: KernelCapabilities): number {
-  return hasSmallSubgroups(capabilities) ? 4 : 8
-}
-
-/** Weights of a load: 16 bytes, where rows can be cut so. */
-function loadWidth(problem: KernelProblem): 4 | 8 {
-  const { dtype, rowStride, offset } = tensorOf(problem, 'w')
-  const isWide = [widthOf(tensorOf(problem, 'x')), rowStride, offset].every((value) => value % 8 === 0)
-  return dtype === 'f16' && isWide ? 8 : 4
-}
-
-interface TileForm {
-  /** Columns of an invocation. */
-  readonly columns: 2 | 4
-  readonly load: 4 | 8
-  readonly tileRows: number
-  readonly workgroup: number
-}
-
-function configureTile(
-  problem: KernelProblem,
-  { columns, load, tileRows, workgroup }: TileForm,
-): KernelConfig {
-  const y = tensorOf(problem, 'y')
-  return {
-    bindings: [read('x', 4), read('w', load), ...epilogueBindings(problem, columns)],
-    constants: constantsOf(problem, { ROWS: tileRows, LOAD: load }, { WIDE: load === 8 }),
-    packWidth: columns,
-    workgroupSize: [workgroup, 1, 1],
-    grid: [Math.ceil(widthOf(y) / columns / workgroup), ceilDiv(rowsOf(y), tileRows), 1],
-  }
-}
-
-const tile: KernelVariant = {
-  name: 'linear_tile',
-  summary: 'a register tile of up to 8 × 4 results an invocation, vec4 loads, no barrier',
-  shader: tileShader,
-  supports: isPackable,
-  configure: (problem, capabilities) =>
-    configureTile(problem, {
-      columns: 4,
-      load: 4,
-      tileRows: Math.min(maxTileRows(capabilities), maxRows(problem)),
-      workgroup: invocations,
-    }),
 }
 
 /** Results in x and y that a workgroup of linear_tiled takes. */
@@ -206,9 +107,6 @@ const matrix: KernelVariant = {
   },
 }
 
-/** Rows that a matrix-vector kernel takes in one pass over the weights. */
-const maxGemvRows = 8
-
 /** Columns of a matrix-vector kernel's workgroup. */
 const gemvColumns = 4
 
@@ -244,54 +142,6 @@ function gemv({ name, summary, sums, supports }: GemvForm): KernelVariant {
       }
     },
   }
-}
-
-const narrowTile: KernelVariant = {
-  name: 'linear_narrow_tile',
-  summary:
-    'as linear_tile, 16-byte loads, workgroups of one subgroup so that all cores get some; for decode on CPUs',
-  shader: tileShader,
-  supports: (problem, capabilities) =>
-    isPackable(problem) &&
-    capabilities.adapterClass === 'software' &&
-    hasSmallSubgroups(capabilities) &&
-    maxRows(problem) <= maxGemvRows,
-  configure: (problem, { subgroupSize = invocations }) =>
-    configureTile(problem, {
-      // More than four columns of weights at once do not stay in registers.
-      columns: isGated(problem) ? 2 : 4,
-      load: loadWidth(problem),
-      tileRows: maxRows(problem),
-      workgroup: subgroupSize,
-    }),
-}
-
-/** Weights worth the compile time of the subgroup tile, which is a second on a software adapter. */
-const minSubgroupTileWeights = 2 ** 16
-
-const subgroupTile: KernelVariant = {
-  name: 'linear_subgroup_tile',
-  summary:
-    'a tile of 16 rows a subgroup, rows of x shared by shuffle: few loads, no barrier; for prefill on CPUs',
-  shader: subgroupTileShader,
-  supports: (problem, capabilities) =>
-    isPackable(problem) &&
-    capabilities.adapterClass === 'software' &&
-    hasSmallSubgroups(capabilities) &&
-    maxRows(problem) > maxGemvRows &&
-    widthOf(tensorOf(problem, 'x')) * widthOf(tensorOf(problem, 'y')) >= minSubgroupTileWeights,
-  configure(problem, { subgroupSize = 8 }) {
-    const y = tensorOf(problem, 'y')
-    const tileRows = Math.max(16, subgroupSize)
-    return {
-      bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 2)],
-      constants: constantsOf(problem, { ROWS: tileRows }),
-      packWidth: 2,
-      enables: ['subgroups'],
-      workgroupSize: [subgroupSize, 1, 1],
-      grid: [Math.ceil(widthOf(y) / 2 / subgroupSize), ceilDiv(rowsOf(y), tileRows), 1],
-    }
-  },
 }
 
 export const linearSpec: KernelSpec = {

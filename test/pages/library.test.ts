@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { BrowserContext } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { Engine } from '../../src/api/types.ts'
 import { buildLibrary, expectedTokens, openPage, openSite, projectRoot, type Site } from './site.ts'
 
 declare global {
   var load: (options?: object) => Promise<void>
   var complete: (options?: object) => Promise<{ id: string; tokens: number[] }>
+  var engine: Engine
 }
 
 let dist: string
@@ -104,7 +106,13 @@ describe('the built library', () => {
       { id: 'cmpl-0', tokens: expected },
       { id: 'cmpl-1', tokens: expected },
     ])
+    const plans = [first, second].map(({ page }) =>
+      page.evaluate(async () => (await engine.inspect.model()).plans.length),
+    )
+    expect(await Promise.all(plans)).toEqual([3, 3])
     const rest = first.page.evaluate(() => complete({ max_tokens: 100 })).catch(() => undefined)
+    // One tab sees what the other has running.
+    await second.page.waitForFunction(async () => (await engine.inspect.kvCache()).sequences.length === 1)
     const going = second.page.evaluate(() => complete({ max_tokens: 60 }))
     await first.page.close()
     expect((await going).tokens.slice(0, 16)).toEqual(expected)
