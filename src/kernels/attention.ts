@@ -28,9 +28,6 @@ function maxRows({ adapterClass }: KernelCapabilities): number {
   return adapterClass === 'software' ? 4 : 8
 }
 
-/** Keys of one split; splits lie at multiples of it, so that a position's split does not depend on the batch. */
-const splitKeys = 256
-
 function attrsOf(problem: KernelProblem): AttentionAttrs {
   invariant(problem.op.kind === 'attention', 'attention kernel')
   return problem.op.attrs
@@ -104,21 +101,24 @@ function tokensOf(problem: KernelProblem, numRows: number): number {
   return isDecode(problem) ? 1 : Math.max(1, Math.floor(numRows / headsOf(attrsOf(problem), numRows)))
 }
 
-function splitsOf(problem: KernelProblem): number {
+/** Splits of the longest context. */
+function splitsOf(problem: KernelProblem, splitKeys: number): number {
   const maxKeys = widthOf(tensorOf(problem, 'blockTables')) * attrsOf(problem).blockSize
   return Math.ceil(maxKeys / splitKeys)
 }
 
+/** `splitKeys` is undefined where one workgroup takes all keys. */
 function rowsConfig(
   problem: KernelProblem,
   capabilities: KernelCapabilities,
-  isSplit: boolean,
+  splitKeys?: number,
 ): ReturnType<KernelVariant['configure']> {
   const attrs = attrsOf(problem)
   const width = widthFor(problem)
   const numRows = maxRows(capabilities)
   const [heads, tokens] = [headsOf(attrs, numRows), tokensOf(problem, numRows)]
-  const splits = isSplit ? splitsOf(problem) : 1
+  const isSplit = splitKeys !== undefined
+  const splits = isSplit ? splitsOf(problem, splitKeys) : 1
   return {
     bindings: [
       ...inputs(width),
@@ -130,8 +130,7 @@ function rowsConfig(
         HEADS: heads,
         TOKENS: tokens,
         NUM_HEADS: attrs.numHeads,
-        SPLITS: splits,
-        SPLIT_KEYS: splitKeys,
+        ...(isSplit ? { SPLITS: splits, SPLIT_KEYS: splitKeys } : {}),
       },
       f32: { SCALE: attrs.scale },
       flags: { SCALAR: width === 1, SPLIT: isSplit },
@@ -155,38 +154,42 @@ const rows: KernelVariant = {
     'up to 8 query rows of one KV head a workgroup, so keys and values are loaded once for all of them',
   shader: rowsShader,
   supports: fitsWorkgroup,
-  configure: (problem, capabilities) => rowsConfig(problem, capabilities, false),
+  configure: (problem, capabilities) => rowsConfig(problem, capabilities),
 }
 
-const split: KernelVariant = {
-  name: 'attention_split',
-  summary: 'as attention_rows, each workgroup takes 256 keys and a second dispatch merges; for long decodes',
-  shader: rowsShader,
-  supports: (problem, capabilities) =>
-    fitsWorkgroup(problem, capabilities) && isDecode(problem) && splitsOf(problem) > 1,
-  configure: (problem, capabilities) => rowsConfig(problem, capabilities, true),
-  scratch(problem) {
-    const { numHeads, headDim } = attrsOf(problem)
-    const tokens = rowsOf(tensorOf(problem, 'y'))
-    const slots = numHeads * splitsOf(problem)
-    return { partial: [affine(tokens, slots), headDim], stats: [affine(tokens, slots), 2] }
-  },
-  finish: {
-    name: 'attention_merge',
-    shader: mergeShader,
-    configure(problem) {
+/** Attention in splits of `splitKeys`. They lie at multiples of it: a position's split does not depend on the batch. */
+export function splitAttention(splitKeys: number): KernelVariant {
+  return {
+    name: 'attention_split',
+    summary: `as attention_rows, each workgroup takes ${splitKeys} keys and a second dispatch merges; for long decodes`,
+    shader: rowsShader,
+    supports: (problem, capabilities) =>
+      fitsWorkgroup(problem, capabilities) && isDecode(problem) && splitsOf(problem, splitKeys) > 1,
+    configure: (problem, capabilities) => rowsConfig(problem, capabilities, splitKeys),
+    scratch(problem) {
       const { numHeads, headDim } = attrsOf(problem)
-      const width = widthFor(problem)
-      const packs = (numHeads * headDim) / width
-      return {
-        bindings: [read('partial', width), read('stats', 2), write('y', width)],
-        constants: { u32: { HEAD_DIM: headDim, NUM_HEADS: numHeads, SPLITS: splitsOf(problem) } },
-        packWidth: width,
-        workgroupSize: [invocations, 1, 1],
-        grid: [Math.ceil(packs / invocations), rowsOf(tensorOf(problem, 'y')), 1],
-      }
+      const tokens = rowsOf(tensorOf(problem, 'y'))
+      const slots = numHeads * splitsOf(problem, splitKeys)
+      return { partial: [affine(tokens, slots), headDim], stats: [affine(tokens, slots), 2] }
     },
-  },
+    finish: {
+      name: 'attention_merge',
+      shader: mergeShader,
+      configure(problem) {
+        const { numHeads, headDim } = attrsOf(problem)
+        const width = widthFor(problem)
+        const packs = (numHeads * headDim) / width
+        const splits = splitsOf(problem, splitKeys)
+        return {
+          bindings: [read('partial', width), read('stats', 2), write('y', width)],
+          constants: { u32: { HEAD_DIM: headDim, NUM_HEADS: numHeads, SPLITS: splits } },
+          packWidth: width,
+          workgroupSize: [invocations, 1, 1],
+          grid: [Math.ceil(packs / invocations), rowsOf(tensorOf(problem, 'y')), 1],
+        }
+      },
+    },
+  }
 }
 
 /** Query rows of an invocation of attention_lanes, and keys between two of its rescalings. */
@@ -254,7 +257,10 @@ const keys: KernelVariant = {
   },
 }
 
-export const attentionSpec: KernelSpec = { op: 'attention', variants: [naive, rows, split, lanes, keys] }
+export const attentionSpec: KernelSpec = {
+  op: 'attention',
+  variants: [naive, rows, splitAttention(256), lanes, keys],
+}
 
 export const rotaryKvWriteSpec: KernelSpec = {
   op: 'rotaryKvWrite',

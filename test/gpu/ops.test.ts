@@ -7,7 +7,7 @@ import type { KernelSet } from '../../src/kernels/spec.ts'
 import { compareOp } from '../helpers/compareOp.ts'
 import { testDevice } from '../helpers/devices.ts'
 import { openGuardedDevice } from '../helpers/guardedDevice.ts'
-import { opCases } from '../helpers/opCases.ts'
+import { gpuCases, opCases } from '../helpers/opCases.ts'
 
 const cases = opCases()
 
@@ -21,20 +21,47 @@ describe('every variant that supports a case, amid poison and guard bands', asyn
   const guarded = await openGuardedDevice('packed')
   afterAll(() => guarded.device.dispose())
   const ladders = cases.filter(({ kind }) => wgslKernels.specs[kind]!.variants.length > 1)
+  const seen = new Set<string>()
   test.each(ladders)('$name', async (opCase) => {
     for (const variant of wgslKernels.specs[opCase.kind]!.variants) {
-      const select: KernelSet['select'] = (problem, capabilities) =>
+      const select: KernelSet['select'] = (problem, capabilities) => {
         // Variants for GPUs run here as well, only slower.
-        problem.op.kind === opCase.kind &&
-        (['gpu', 'software'] as const).some((adapterClass) =>
+        const isSupported = (['gpu', 'software'] as const).some((adapterClass) =>
           variant.supports(problem, { ...capabilities, adapterClass }),
         )
-          ? variant
-          : wgslKernels.select(problem, capabilities)
+        if (problem.op.kind !== opCase.kind || !isSupported) return wgslKernels.select(problem, capabilities)
+        seen.add(variant.name)
+        return variant
+      }
       await compareOp(opCase, guarded.device, { ...wgslKernels, select }, async () =>
         expect({ [variant.name]: await guarded.strayWrites() }).toEqual({ [variant.name]: [] }),
       )
     }
+  })
+  test('none was left out but subgroup matrices, which have a test of their own', () => {
+    const names = ladders.flatMap(({ kind }) => wgslKernels.specs[kind]!.variants.map(({ name }) => name))
+    expect([...new Set(names)].filter((name) => !seen.has(name))).toEqual(['linear_matrix'])
+  })
+})
+
+/** What a GPU would run: its kernels, its tile sizes, loops of known length, and native halves where there are any. */
+describe('the choice for GPUs', async () => {
+  const device = await testDevice('native')
+  const capabilities = { ...device.capabilities, adapterClass: 'gpu' } as const
+  const seen = new Set<string>()
+  const select: KernelSet['select'] = (problem) => {
+    const variant = wgslKernels.select(problem, capabilities)
+    seen.add(variant.name)
+    return variant
+  }
+  test.each(gpuCases())('$name', async (opCase) => {
+    await compareOp(opCase, { ...device, capabilities }, { ...wgslKernels, select })
+  })
+  test('covers what is for GPUs alone', () => {
+    const gemv = capabilities.subgroups ? 'linear_gemv_subgroups' : 'linear_gemv'
+    expect([...seen]).toEqual(
+      expect.arrayContaining([gemv, 'linear_tiled', 'attention_rows', 'attention_split']),
+    )
   })
 })
 

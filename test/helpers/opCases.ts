@@ -448,7 +448,70 @@ function attentionCases(dtype: FloatDType): OpCase[] {
       headDim: 256,
       sequences: [{ cached: 90, added: 4 }],
     }),
+    attentionCase({
+      ...decode,
+      numHeads: 2,
+      headDim: 128,
+      sequences: [
+        { cached: 40, added: 9 },
+        { cached: 0, added: 2 },
+      ],
+    }),
+    // In splits: MHA and MQA, the narrowest and the widest head.
+    attentionCase({ ...decode, numHeads: 2, headDim: 128, sequences: [{ cached: 260, added: 1 }] }),
+    attentionCase({
+      ...decode,
+      numHeads: 3,
+      numKvHeads: 1,
+      headDim: 32,
+      sequences: [{ cached: 530, added: 1 }],
+    }),
+    attentionCase({
+      ...decode,
+      numHeads: 2,
+      numKvHeads: 1,
+      headDim: 256,
+      sequences: [{ cached: 256, added: 1 }],
+    }),
   ]
+}
+
+/**
+ * Few, since compilers for CPUs unroll the loops of GPU kernels: matrix-vector and tiled linear around a tile's edge, and
+ * attention at the head dims of real models, for MHA, GQA and MQA, in one piece and in splits.
+ */
+export function gpuCases(): OpCase[] {
+  return (['f32', 'f16'] as const).flatMap((dtype) => {
+    const one = { numHeads: 2, numKvHeads: 2, headDim: 128, blockSize: 16, dtype }
+    return [
+      linearCase(1, 96, 68, dtype, { residual: true }),
+      linearCase(8, 72, 60, dtype, { silu: true, gated: true }),
+      linearCase(63, 36, 68, dtype),
+      linearCase(65, 36, 60, dtype, { bias: true }),
+      attentionCase({
+        ...one,
+        sequences: [
+          { cached: 0, added: 9 },
+          { cached: 70, added: 3 },
+        ],
+      }),
+      attentionCase({
+        ...one,
+        sequences: [
+          { cached: 300, added: 1 },
+          { cached: 5, added: 1 },
+        ],
+      }),
+      attentionCase({
+        ...one,
+        numHeads: 8,
+        numKvHeads: 1,
+        headDim: 32,
+        sequences: [{ cached: 270, added: 1 }],
+      }),
+      attentionCase({ ...one, numHeads: 4, headDim: 64, sequences: [{ cached: 20, added: 70 }] }),
+    ]
+  })
 }
 
 /** Linears in two or three bands, with every operand that is cut along. Few, since each band is a shader to compile. */
@@ -505,7 +568,8 @@ export function opCases(): OpCase[] {
     )
     cases.push(
       linearCase(2, 31, 46, dtype, { silu: true, gated: true, bias: true }),
-      linearCase(66, 52, 68, dtype, { bias: true, residual: true }),
+      linearCase(63, 52, 68, dtype, { bias: true, residual: true }),
+      linearCase(65, 52, 60, dtype),
     )
     // Large enough for the kernels that are not worth compiling for less.
     cases.push(
