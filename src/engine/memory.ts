@@ -210,8 +210,24 @@ function plansOf(config: LlamaConfig, sizes: LlmSizes, capabilities: Capabilitie
 function memoryFault(
   model: string,
   memory: MemoryPlan,
-  { dtype, numBlocks, maxSeqLen, maxNumSeqs, maxNumBatchedTokens }: LlmSizes,
+  sizes: LlmSizes,
   { bytes }: MemoryBudget,
+): RuntimeFault {
+  return sumFault(model, `at most ${inUnits(bytes)}`, memory, sizes)
+}
+
+/** `engine/memory` with the sum, where the device has refused a buffer; any other error as it is. */
+export function withSum(error: unknown, model: string, { memory, options }: FittedPlans<LlmSizes>): unknown {
+  if (!(error instanceof RuntimeFault && error.code === 'device/memory')) return error
+  return sumFault(model, 'what the device has room for', memory, options, error)
+}
+
+function sumFault(
+  model: string,
+  expected: string,
+  memory: MemoryPlan,
+  { dtype, numBlocks, maxSeqLen, maxNumSeqs, maxNumBatchedTokens }: LlmSizes,
+  cause?: RuntimeFault,
 ): RuntimeFault {
   const parts = [
     `${inUnits(memory.weightBytes)} of weights in ${dtype}`,
@@ -222,9 +238,10 @@ function memoryFault(
   const sizes = `maxSeqLen ${maxSeqLen}, maxNumSeqs ${maxNumSeqs}`
   return new RuntimeFault('engine/memory', {
     where: model,
-    expected: `at most ${inUnits(bytes)}`,
-    got: `${parts.join(' + ')} = ${inUnits(memory.totalBytes)} with ${sizes}`,
-    fix: `Allow that much, ask for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
+    expected,
+    got: `${parts.join(' + ')} = ${inUnits(memory.totalBytes)} with ${sizes}${cause === undefined ? '' : `; refused: ${cause.where}`}`,
+    fix: `${cause === undefined ? 'Allow that much, ask' : 'Ask'} for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
+    cause,
   })
 }
 

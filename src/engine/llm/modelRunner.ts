@@ -11,7 +11,7 @@ import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
-import { fitPlans, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
+import { fitPlans, withSum, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 import { buildStepInputs } from './step.ts'
@@ -53,7 +53,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
 
   /**
    * Plans, streams the weights in and compiles meanwhile; on failure nothing stays allocated. Throws engine/memory, before a
-   * weight is read, if the model does not fit the budget.
+   * weight is read, if the model does not fit the budget, or while loading, if it does not fit the device.
    */
   static async load<Options extends ModelRunnerOptions>(
     device: Device,
@@ -62,13 +62,14 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     options: Options,
   ): Promise<ModelRunner<Options>> {
     const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
-    const weights = await loadTogether(device, fitted.plans, checkpoint, options)
+    let weights: ReadonlyMap<string, DeviceBuffer> | undefined
     try {
+      weights = await loadTogether(device, fitted.plans, checkpoint, options)
       const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
       return new ModelRunner(device, config, fitted, weights, loaded)
     } catch (error) {
-      for (const buffer of weights.values()) buffer.destroy()
-      throw error
+      for (const buffer of weights?.values() ?? []) buffer.destroy()
+      throw withSum(error, checkpoint.name, fitted)
     }
   }
 
