@@ -108,7 +108,8 @@ export class LlmEngine {
 
   /**
    * Tokens of a new sequence as they are sampled. Leaving the loop, or the signal, ends the sequence within a step.
-   * Throws engine/context if the prompt does not fit, engine/input for ids outside the vocabulary.
+   * Throws engine/context if the prompt does not fit, engine/input for ids outside the vocabulary, engine/overflow where no
+   * logit is a number.
    */
   async *generate(params: SequenceParams, signal?: AbortSignal): AsyncGenerator<TokenEvent, void, undefined> {
     this.#checkPrompt(params.promptTokens)
@@ -263,6 +264,11 @@ export class LlmEngine {
       if (sequence.status === 'finished' || stream === undefined) continue
       invariant(sampled !== undefined, 'a sampling step reads its tokens')
       const token = sampled.data[row]!
+      if (token < 0) {
+        this.#end(sequence)
+        stream.fail(overflowFault(this.options.dtype))
+        continue
+      }
       sequence.tokens.push(token)
       const finishReason = sequence.params.stopTokenIds.has(token)
         ? 'stop'
@@ -271,10 +277,14 @@ export class LlmEngine {
           : undefined
       stream.push({ token, finishReason })
       if (finishReason === undefined) continue
-      this.#scheduler.finish(sequence)
-      this.#streams.delete(sequence)
+      this.#end(sequence)
       stream.close()
     }
+  }
+
+  #end(sequence: Sequence): void {
+    this.#scheduler.finish(sequence)
+    this.#streams.delete(sequence)
   }
 
   /**
@@ -317,5 +327,14 @@ function disposedFault(): RuntimeFault {
     expected: 'a live engine',
     got: 'a disposed one',
     fix: 'Create a new engine.',
+  })
+}
+
+function overflowFault(dtype: string): RuntimeFault {
+  return new RuntimeFault('engine/overflow', {
+    where: 'sampling',
+    expected: 'a logit that is a number',
+    got: 'none',
+    fix: dtype === 'f16' ? "Use dtype 'f32', or check the weights." : 'Check the weights.',
   })
 }

@@ -141,6 +141,7 @@ test('lines are those of the other runtimes', () => {
     promptTokens: 128,
     newTokens: 16,
     batch: 1,
+    tokens: [5, 6, 7],
     prefillTokensPerSecond: samplesOf([100, 120, 110]),
     decodeTokensPerSecond: samplesOf([10, 30, 20]),
   } as unknown as LlmBench
@@ -152,7 +153,7 @@ test('lines are those of the other runtimes', () => {
     unit: 'tok/s',
   }
   expect(benchLines(bench, '1')).toEqual([
-    { ...head, metric: 'prefill', value: 110, median: 110, runs: [100, 120, 110] },
+    { ...head, metric: 'prefill', value: 110, median: 110, runs: [100, 120, 110], tokens: [5, 6, 7] },
     { ...head, metric: 'decode', value: 20, median: 20, runs: [10, 30, 20] },
   ])
   const named = (model: string, batch: number): string =>
