@@ -11,5 +11,5 @@ test.each([
 ])('$maxNumSeqs sequences and $maxNumBatchedTokens tokens: steps of $sizes', ({ sizes, ...limits }) => {
   const classes = stepClasses(limits)
   expect(classes.map(({ T }) => T)).toEqual(sizes)
-  for (const { T, S, R } of classes) expect([S, R]).toEqual(Array(2).fill(Math.min(T!, limits.maxNumSeqs)))
+  for (const { T, S, R } of classes) expect([S, R]).toEqual(Array(2).fill(Math.min(T, limits.maxNumSeqs)))
 })
