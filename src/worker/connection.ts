@@ -47,6 +47,9 @@ export interface Call<M extends Method> {
 /** How long a worker that is busy may take to answer a cancellation. */
 const answerMs = 500
 
+/** How long a worker may take to let go of its engine. One that is busy for ever, in a template for one, never does. */
+const disposeMs = 5000
+
 const noMemory: Memory = { weights: 0, states: 0, arena: 0, step: 0, readback: 0 }
 
 export class Connection {
@@ -161,15 +164,23 @@ export class Connection {
     return { result, cancel }
   }
 
-  /** Ends this client's requests with `fault` once the worker has let go of its engine; later calls get it at once. */
+  /**
+   * Ends this client's requests with `fault` once the worker has let go of its engine, or has not within a few seconds:
+   * closing the link then ends a worker of its own. Later calls get the fault at once.
+   */
   async dispose(fault: RuntimeFault): Promise<void> {
     if (this.#failure !== undefined) return
     this.#failure = fault
-    const reply = this.#host.dispose()
-    const ended = new Promise((resolve) => this.#watch.signal.addEventListener('abort', resolve))
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const given = new Promise<undefined>((resolve) => {
+      this.#watch.signal.addEventListener('abort', () => resolve(undefined))
+      timer = setTimeout(resolve, disposeMs)
+    })
     try {
-      await Promise.race([reply.then((value) => (this.memory = unwrapReply(value))), ended])
+      const reply = await Promise.race([this.#host.dispose(), given])
+      this.memory = reply === undefined ? noMemory : unwrapReply(reply)
     } finally {
+      clearTimeout(timer)
       this.#end(fault)
     }
   }
