@@ -118,11 +118,10 @@ function describeModel(source: ModelSource): DescribedModel {
     return { ...plain, model: { kind: 'files', files } }
   }
   const { port1, port2 } = new MessageChannel()
-  serveStore(source, port1)
   return {
     model: { kind: 'store', name: source.name, port: port2 },
     transfer: [port2],
-    close: () => port1.close(),
+    close: serveStore(source, port1),
   }
 }
 

@@ -174,7 +174,7 @@ export class Connection {
     let timer: ReturnType<typeof setTimeout> | undefined
     const given = new Promise<undefined>((resolve) => {
       this.#watch.signal.addEventListener('abort', () => resolve(undefined))
-      timer = setTimeout(resolve, disposeMs)
+      timer = setTimeout(() => resolve(undefined), disposeMs)
     })
     try {
       const reply = await Promise.race([this.#host.dispose(), given])

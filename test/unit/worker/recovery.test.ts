@@ -88,8 +88,10 @@ describe('a store of the page', () => {
 
   test('is let go with the engine', async () => {
     const { store, end } = await remoteStore()
+    const source = await store.open('file')
     await end()
-    const silence = new Promise((resolve) => setTimeout(resolve, 50, 'silence'))
-    expect(await Promise.race([readText(store, 'file', 99), silence])).toBe('silence')
+    await expect(readText(store, 'file', 99)).rejects.toMatchObject({ code: 'engine/cancelled' })
+    await expect(source!.read(0, 1)).rejects.toMatchObject({ code: 'engine/cancelled' })
+    await source!.close!()
   })
 })
