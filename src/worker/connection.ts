@@ -3,7 +3,9 @@
 
 import { transfer, wrap, type Remote } from 'comlink'
 import { CancelledFault } from '../api/cancelledFault.ts'
+import type { AdapterInfo } from '../api/types.ts'
 import { RuntimeFault, cancelled } from '../core/errors.ts'
+import { tell } from '../core/tell.ts'
 import { holderGone, holdLock, type HeldLock, type Locks } from './liveness.ts'
 import {
   protocolVersion,
@@ -55,6 +57,8 @@ const noMemory: Memory = { weights: 0, states: 0, arena: 0, step: 0, readback: 0
 export class Connection {
   /** As of the worker's last message. */
   memory: Memory = noMemory
+  /** What computes since the last recovery that was told of; undefined before the first. */
+  adapter: AdapterInfo | undefined
   readonly #link: WorkerLink
   readonly #port: MessagePort
   readonly #host: Remote<HostApi>
@@ -70,8 +74,9 @@ export class Connection {
     this.#port = port1
     this.#host = wrap<HostApi>(port1)
     port1.addEventListener('message', ({ data }: MessageEvent<Welcome | EngineMessage>) => {
-      if (data.type === 'event') onEvent?.(data.event)
-      else this.#onWelcome(data, locks)
+      if (data.type !== 'event') return this.#onWelcome(data, locks)
+      this.adapter = data.adapter ?? this.adapter
+      void tell(onEvent, data.event)
     })
     port1.start()
     link.onFailure((cause) => this.fail(workerFault('an error that it did not catch', cause)))

@@ -130,13 +130,14 @@ export class HostClient {
           signal,
           onProgress: (progress) => onEvent({ type: 'progress', progress }),
           onNotice: (message) => onEvent({ type: 'notice', message }),
-          onEvent: (event) => onEvent({ type: 'event', event }),
+          onEvent,
         }),
       {
         signal,
-        onEvent: (message) => {
-          if (message.type !== 'event') return push(message)
-          port.postMessage({ type: 'event', event: message.event } satisfies EngineMessage)
+        onEvent: (event) => {
+          if (event.type === 'progress' || event.type === 'notice') return push(event)
+          const adapter = this.#lease?.engine.adapter
+          port.postMessage({ type: 'event', event, adapter } satisfies EngineMessage)
         },
       },
     )

@@ -66,11 +66,7 @@ export function remoteStore(name: string, port: MessagePort): RemoteStore {
     port.close()
     ended.abort()
   }
-  const ask = async <T>(
-    call: () => Promise<Reply<T>>,
-    where: string,
-    signal?: AbortSignal | undefined,
-  ): Promise<T> => {
+  const ask = async <T>(call: () => Promise<Reply<T>>, where: string, signal?: AbortSignal): Promise<T> => {
     throwIfCancelled(signal, where)
     throwIfCancelled(ended.signal, where)
     return unwrapReply(await untilCancelled(untilCancelled(call(), where, signal), where, ended.signal))

@@ -308,11 +308,11 @@ describe('a worker of another version', () => {
       const { port } = message as { port: MessagePort }
       port.postMessage({ type: 'refused', version: 99 })
     }
-    const loading = join().connect(
-      'null',
-      {},
-      { postMessage, onFailure: () => undefined, close: () => undefined },
-    )
+    const loading = join().connect('null', {}, () => ({
+      postMessage,
+      onFailure: () => undefined,
+      close: () => undefined,
+    }))
     await expect(loading).rejects.toMatchObject({ code: 'worker/protocol' })
   })
 
