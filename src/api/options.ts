@@ -25,13 +25,15 @@ export function checkChoice<T extends string>(where: string, value: T, choices: 
   throw inputFault(where, choices.join(' or '), value)
 }
 
-/** Throws engine/input unless each of the fields that is there has the type. */
+/** Throws engine/input unless each of the fields has the type, or is left out or null. */
 export function checkTypes<T extends object>(
   options: T,
   type: 'boolean' | 'function' | 'string',
   fields: readonly (keyof T & string)[],
 ): void {
-  const wrong = fields.find((field) => options[field] !== undefined && typeof options[field] !== type)
+  const wrong = fields.find(
+    (field) => (options[field] ?? undefined) !== undefined && typeof options[field] !== type,
+  )
   if (wrong !== undefined) throw inputFault(wrong, `a ${type}`, options[wrong])
 }
 

@@ -115,7 +115,13 @@ describe.each(places)('%s', (_place, engine) => {
   test('null is as left out, and typed arrays are lists of tokens', async () => {
     const nulls = Object.fromEntries(wrongOptions.map(([field]) => [field, null]))
     const typed = Int32Array.from(prompt) as unknown as number[]
-    const request = { ...nulls, prompt: typed, temperature: 0, max_tokens: 16 }
+    const request = {
+      ...nulls,
+      prompt: typed,
+      temperature: 0,
+      max_tokens: 16,
+      stream: null as unknown as false,
+    }
     const { choices } = await engine.completions.create(request)
     expect(choices[0]!.tokens).toEqual(greedy)
   })
