@@ -13,7 +13,7 @@ import {
   type OpenedModel,
 } from './api/model.ts'
 import { checkLoadOptions } from './api/loadOptions.ts'
-import { inputFault } from './api/options.ts'
+import { checkChoice, checkTypes, inputFault } from './api/options.ts'
 import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
 import { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
@@ -107,6 +107,8 @@ export function modelCache({ cacheDir }: Pick<NodeModelOptions, 'cacheDir'> = {}
 /** Loads a model. Throws engine/input, weights/*, model/*, device/* faults; on failure nothing stays allocated. */
 export async function createEngine(all: NodeEngineOptions): Promise<Engine> {
   checkLoadOptions(all)
+  checkChoice('device', all.device ?? 'webgpu', ['webgpu', 'reference'])
+  checkTypes(all, 'string', ['adapter', 'cacheDir'])
   const { onProgress, ...given } = all
   const options: NodeEngineOptions = {
     ...given,

@@ -144,10 +144,13 @@ describe('a load', () => {
     ['model', [null]],
   ]
 
-  test.each(wrongLoads)('in Node cannot have %s %o', async (where, value) => {
-    const loading = createNodeEngine({ model: 'none', [where]: value })
-    await expect(loading).rejects.toMatchObject({ code: 'engine/input', where })
-  })
+  test.each([...wrongLoads, ['device', 'gpu'], ['adapter', 5], ['cacheDir', {}]])(
+    'in Node cannot have %s %o',
+    async (where, value) => {
+      const loading = createNodeEngine({ model: 'none', [where]: value })
+      await expect(loading).rejects.toMatchObject({ code: 'engine/input', where })
+    },
+  )
 
   test.each(wrongLoads)('in a page cannot have %s %o, and starts no worker', async (where, value) => {
     let numStarted = 0
