@@ -19,7 +19,7 @@ import type { ModelCache } from '../weights/remote/modelCache.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
-import { checkCount } from './options.ts'
+import { checkChoice, checkCount } from './options.ts'
 import type { Engine, EngineOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
@@ -110,7 +110,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
   const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress, onEvent } = options
   return {
-    dtype: options.dtype ?? 'f16',
+    dtype: checkChoice('dtype', options.dtype ?? 'f16', ['f16', 'f32']),
     maxSeqLen,
     maxNumSeqs: Math.min(maxNumSeqs, maxNumBatchedTokens),
     maxNumBatchedTokens,

@@ -2,6 +2,8 @@
 
 import { AsyncQueue } from '../../core/asyncQueue.ts'
 import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
+import { shown } from '../../core/files.ts'
+import { tell } from '../../core/tell.ts'
 import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
@@ -176,12 +178,12 @@ export class LlmEngine {
   #checkPrompt(tokens: readonly number[]): void {
     this.checkLive()
     checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
-    const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
-    if (bad === undefined) return
+    const bad = tokens.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
+    if (bad === -1) return
     throw new RuntimeFault('engine/input', {
       where: 'prompt',
       expected: `token ids from 0 to ${this.config.vocabSize - 1}`,
-      got: String(bad),
+      got: `${shown(tokens[bad])} at ${bad}`,
       fix: 'Use the tokenizer that belongs to the model.',
     })
   }
@@ -308,8 +310,8 @@ export class LlmEngine {
     this.#runner = runner
     const numSequences = this.#scheduler.restart()
     const recovered = { losses, durationMs: performance.now() - begin, numSequences }
-    // What a listener throws is not the engine's.
-    queueMicrotask(() => this.options.onRecovered?.(recovered))
+    // Not before the engine runs again: a listener may use it.
+    queueMicrotask(() => void tell(this.options.onRecovered, recovered))
   }
 
   #failAll(error: unknown): void {
