@@ -17,7 +17,7 @@ import {
   maxGemvRows,
   maxRows,
 } from './linearForm.ts'
-import { narrowTile, subgroupTile, tile } from './linearTile.ts'
+import { narrowTile, spelledRows, subgroupTile, tile } from './linearTile.ts'
 import { read, rowsOf, tensorOf, widthOf } from './shapes.ts'
 import type { KernelCapabilities, KernelSpec, KernelVariant, MatrixShape } from './spec.ts'
 
@@ -167,6 +167,7 @@ export const linearSpec: KernelSpec = {
       sums: 'subgroups',
       supports: ({ adapterClass, subgroups }) => adapterClass === 'gpu' && subgroups,
     }),
+    spelledRows,
     narrowTile,
     subgroupTile,
   ],

@@ -1,6 +1,7 @@
 // Variants of `linear` whose invocations keep a tile of results in registers and share nothing through workgroup memory:
 // what CPU adapters compute with.
 
+import rowsShader from '../../shaders/linear_rows.wgsl?raw'
 import subgroupTileShader from '../../shaders/linear_subgroup_tile.wgsl?raw'
 import tileShader from '../../shaders/linear_tile.wgsl?raw'
 import { ceilDiv } from '../graph/dim.ts'
@@ -18,11 +19,19 @@ import { hasSmallSubgroups, read, rowsOf, tensorOf, widthOf } from './shapes.ts'
 import type { KernelCapabilities, KernelConfig, KernelProblem, KernelVariant } from './spec.ts'
 
 /**
+ * Whether a CPU adapter's compiler turns short loops over arrays into registers: LLVM on 256-bit vectors (lavapipe) does.
+ * Those with narrower ones (SwiftShader) also take longer for a shuffle than for a load.
+ */
+function unrollsLoops(capabilities: KernelCapabilities): boolean {
+  return hasSmallSubgroups(capabilities) && (capabilities.subgroupSize ?? 0) >= 8
+}
+
+/**
  * Rows of a register tile: enough to reuse each weight, few enough to stay in registers. Where another kernel takes what
  * is large, compile time counts more.
  */
 function maxTileRows(capabilities: KernelCapabilities): number {
-  return hasSmallSubgroups(capabilities) ? 4 : 8
+  return unrollsLoops(capabilities) ? 4 : 8
 }
 
 interface TileForm {
@@ -69,7 +78,7 @@ export const narrowTile: KernelVariant = {
   supports: (problem, capabilities) =>
     isPackable(problem) &&
     capabilities.adapterClass === 'software' &&
-    hasSmallSubgroups(capabilities) &&
+    unrollsLoops(capabilities) &&
     maxRows(problem) <= maxGemvRows,
   configure: (problem, { subgroupSize = invocations }) =>
     configureTile(problem, {
@@ -79,6 +88,25 @@ export const narrowTile: KernelVariant = {
       tileRows: maxRows(problem),
       workgroup: subgroupSize,
     }),
+}
+
+export const spelledRows: KernelVariant = {
+  name: 'linear_rows',
+  summary: 'as linear_tile, four rows and columns without a loop or an array; for compilers that keep those',
+  shader: rowsShader,
+  supports: (problem, capabilities) =>
+    isPackable(problem) && capabilities.adapterClass === 'software' && !unrollsLoops(capabilities),
+  configure(problem) {
+    const y = tensorOf(problem, 'y')
+    const tileRows = maxRows(problem) === 1 ? 1 : 4
+    return {
+      bindings: [read('x', 4), read('w', 4), ...epilogueBindings(problem, 4)],
+      constants: constantsOf(problem, { ROWS: tileRows }, { MANY: tileRows > 1 }),
+      packWidth: 4,
+      workgroupSize: [invocations, 1, 1],
+      grid: [Math.ceil(widthOf(y) / 4 / invocations), ceilDiv(rowsOf(y), tileRows), 1],
+    }
+  },
 }
 
 /** Weights worth the compile time of the subgroup tile, which is a second on a software adapter. */
@@ -92,7 +120,7 @@ export const subgroupTile: KernelVariant = {
   supports: (problem, capabilities) =>
     isPackable(problem) &&
     capabilities.adapterClass === 'software' &&
-    hasSmallSubgroups(capabilities) &&
+    unrollsLoops(capabilities) &&
     maxRows(problem) > maxGemvRows &&
     widthOf(tensorOf(problem, 'x')) * widthOf(tensorOf(problem, 'y')) >= minSubgroupTileWeights,
   configure(problem, { subgroupSize = 8 }) {

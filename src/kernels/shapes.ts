@@ -52,9 +52,9 @@ export function present(problem: KernelProblem, names: readonly string[]): strin
 }
 
 /**
- * Whether a workgroup can be made of one subgroup, neither narrow nor wide: what CPU adapters with 256-bit vectors
- * offer. Those with narrower ones take longer for a shuffle than for a load.
+ * Whether a workgroup can be made of one subgroup, neither narrow nor wide: it needs no barrier, which costs CPU adapters
+ * much. Those have vectors of 128 or 256 bits.
  */
 export function hasSmallSubgroups({ subgroups, subgroupSize = 0 }: KernelCapabilities): boolean {
-  return subgroups && subgroupSize >= 8 && subgroupSize <= 16
+  return subgroups && subgroupSize >= 4 && subgroupSize <= 16
 }
