@@ -7,7 +7,7 @@ import type { Capabilities, Plan } from '../plan/types.ts'
 import { blockSize, fitBlocks, planLlama, stepClasses } from './load.ts'
 import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memory.ts'
 
-export type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
+type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
 
 export interface MemoryBudget {
   readonly bytes: number
