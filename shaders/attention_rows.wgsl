@@ -1,7 +1,7 @@
 // Computes causal attention for ROWS query rows at a time: TOKENS consecutive tokens × HEADS query heads that share a
 // KV head, so that every key and value is loaded once for all of them. Online softmax over tiles of WG_X keys.
 // Layout: q, y [T, heads · HEAD_DIM], caches [blocks, KV_HEADS, BLOCK_SIZE, HEAD_DIM], blockTables [S, MAX_BLOCKS].
-// With SPLIT each workgroup takes SPLIT_KEYS keys and leaves an unnormalised sum and (max, sum of weights).
+// With SPLIT each workgroup takes SPLIT_KEYS keys of one token and leaves an unnormalised sum and (max, sum of weights).
 
 const HEAD_PACKS: u32 = HEAD_DIM / PACK;
 const ROWS: u32 = TOKENS * HEADS;
@@ -28,6 +28,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let kv_head = first_head / HEADS_PER_KV;
   let first_token = wid.y * TOKENS;
   let last_token = min(first_token + TOKENS, q_rows()) - 1u;
+#if SPLIT
+  // Plans have splits for the longest context. Those beyond this one leave no sum, and a total that says so.
+  if (wid.z * SPLIT_KEYS >= u32(load_contextLens(sequence_of(first_token)))) {
+    if (lane < HEADS) {
+      store_stats((first_token * NUM_HEADS + first_head + lane) * SPLITS + wid.z, vec2<f32>(LOWEST, 0.0));
+    }
+    return;
+  }
+#endif
 
   for (var i = lane; i < loop_bound(ROWS * HEAD_PACKS); i += WG_X) {
     let row = i / HEAD_PACKS;

@@ -1,5 +1,5 @@
 // Picks one token id for each row of logits: the largest at temperature 0, else a draw by the Gumbel-max trick, from
-// what top-k, top-p and min-p keep. Layout: logits and processed [R, VOCAB], controls [R, 7], temperature, tokenIndex and
+// what top-k, top-p and min-p keep; −1 for a row without a number. Layout: logits and processed [R, VOCAB], controls [R, 7], temperature, tokenIndex and
 // targets [R], seed [R, 2], sampled [maxRows]. One workgroup a row. `processed` is for rows with bias or penalties.
 
 #import philox
@@ -274,6 +274,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
   }
   if (lane == 0u) {
-    store_sampled(u32(load_targets(r)), i32(ids[0]));
+    // A row without a number, as when f16 overflowed, gives no token.
+    store_sampled(u32(load_targets(r)), select(-1, i32(ids[0]), scores[0] > NO_LOGIT));
   }
 }

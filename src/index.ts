@@ -1,5 +1,6 @@
 // The library in a page: the public API, with the engine in a worker unless asked otherwise.
 
+import { checkLoadOptions, checkModelSource } from './api/loadOptions.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions, ModelSource } from './api/types.ts'
 import { browserCache } from './browser/browserCache.ts'
 import { askForPersistence } from './browser/persistence.ts'
@@ -26,10 +27,13 @@ export interface WebEngineOptions extends EngineOptions, ModelOptions {
 }
 
 /**
- * Loads a model. Throws weights/*, model/*, device/* and worker/* faults, engine/cancelled as an AbortError; on failure
+ * Loads a model. Throws engine/input, weights/*, model/*, device/* and worker/* faults, engine/cancelled as an AbortError; on failure
  * nothing stays allocated.
  */
-export async function createEngine({ model, worker, device, ...options }: WebEngineOptions): Promise<Engine> {
+export async function createEngine(given: WebEngineOptions): Promise<Engine> {
+  checkLoadOptions(given)
+  const { model, worker, device, ...options } = given
+  checkModelSource(model)
   const source = absoluteSource(model)
   if (typeof source === 'string' && options.cache !== false) askForPersistence()
   const choice = worker ?? device === undefined
@@ -40,7 +44,7 @@ export async function createEngine({ model, worker, device, ...options }: WebEng
   }
   if (device !== undefined) throw deviceFault()
   const locks = navigator.locks as LockManager | undefined
-  return createWorkerEngine(startWorker(choice), source, options, locks, modelCache())
+  return createWorkerEngine(() => startWorker(choice), source, options, locks, modelCache())
 }
 
 /** The weight cache of this origin, without an engine: the same as `Engine.cache`. */

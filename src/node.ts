@@ -11,6 +11,8 @@ import {
   type LoadedModel,
   type OpenedModel,
 } from './api/model.ts'
+import { checkLoadOptions } from './api/loadOptions.ts'
+import { checkChoice, checkTypes, inputFault } from './api/options.ts'
 import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
 import { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
@@ -54,6 +56,7 @@ export async function openModel(
   model: string,
   options: NodeModelOptions & Pick<EngineOptions, 'onProgress'> = {},
 ): Promise<LoadedModel> {
+  if (typeof model !== 'string') throw inputFault('model', 'a name, path, address or hub id', model)
   const isThere = existsSync(model)
   if (isUrl(model) || (!isThere && parseHubModelId(model) !== undefined)) {
     return openRemoteModel(model, remoteOptions(options))
@@ -100,8 +103,12 @@ export function modelCache({ cacheDir }: Pick<NodeModelOptions, 'cacheDir'> = {}
   return modelCacheIn(async () => storage, nodeHashing)
 }
 
-/** Loads a model. Throws weights/*, model/*, device/* faults; on failure nothing stays allocated. */
-export async function createEngine({ onProgress, ...given }: NodeEngineOptions): Promise<Engine> {
+/** Loads a model. Throws engine/input, weights/*, model/*, device/* faults; on failure nothing stays allocated. */
+export async function createEngine(all: NodeEngineOptions): Promise<Engine> {
+  checkLoadOptions(all)
+  checkChoice('device', all.device ?? 'webgpu', ['webgpu', 'reference'])
+  checkTypes(all, 'string', ['adapter', 'cacheDir'])
+  const { onProgress, ...given } = all
   const options: NodeEngineOptions = {
     ...given,
     ...(onProgress && { onProgress: orderedProgress(onProgress) }),

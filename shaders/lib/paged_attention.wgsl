@@ -1,13 +1,7 @@
 // What attention kernels share: which sequence a packed token belongs to, where a key or value lies, dot products.
 // Expects HEAD_PACKS and the bindings of the attention family.
 
-fn sequence_of(t: u32) -> u32 {
-  var sequence = 0u;
-  while (sequence + 1u < params.S && t >= u32(load_cuSeqlensQ(sequence + 1u))) {
-    sequence++;
-  }
-  return sequence;
-}
+#import sequences
 
 fn cache_row(sequence: u32, kv_head: u32, key: u32) -> u32 {
   let block = u32(load_blockTables(sequence * blockTables_stride + key / BLOCK_SIZE));

@@ -1,16 +1,33 @@
 // The overloads of `create`, for whoever can stream an answer and give it as a whole.
 
+import { isRecord } from '../core/files.ts'
+import { checkSignal, checkTypes, inputFault } from './options.ts'
 import type { Completions } from './types.ts'
 
-/** One `create` that streams or not, as the request says. */
-export function completions<Request, Whole, Chunk>(
+/** One `create` that streams or not, as the request says; a stream that cannot be asked for faults at once. */
+export function completions<Request extends { readonly signal?: AbortSignal }, Whole, Chunk>(
   stream: (request: Request) => AsyncIterable<Chunk>,
   whole: (request: Request) => Promise<Whole>,
 ): Completions<Request, Whole, Chunk> {
   function create(request: Request & { stream: true }): AsyncIterable<Chunk>
   function create(request: Request & { stream?: false }): Promise<Whole>
   function create(request: Request & { stream?: boolean }): AsyncIterable<Chunk> | Promise<Whole> {
-    return request.stream === true ? stream(request) : whole(request)
+    if (isRecord(request) && request.stream === true) {
+      checkRequest(request)
+      return stream(request)
+    }
+    return checkedWhole(request)
+  }
+  async function checkedWhole(request: Request): Promise<Whole> {
+    checkRequest(request)
+    return whole(request)
   }
   return { create }
+}
+
+/** Throws engine/input where it cannot be told what to do with a request. */
+function checkRequest(request: { readonly stream?: boolean; readonly signal?: AbortSignal }): void {
+  if (!isRecord(request)) throw inputFault('request', 'an object', request)
+  checkTypes(request, 'boolean', ['stream'])
+  checkSignal(request.signal)
 }

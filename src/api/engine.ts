@@ -4,11 +4,11 @@ import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
-import type { ChatMessage } from '../text/chatTemplate.ts'
-import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
 import { createInspector } from './inspector.ts'
+import { checkTokens, encodeMessages, encodePrompt } from './prompts.ts'
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -47,15 +47,9 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     request: SamplingOptions,
   ): AsyncGenerator<Piece, void, undefined> => generatePieces(llm, tokenizer, promptTokens, request)
 
-  const encodeMessages = (messages: readonly ChatMessage[]): readonly number[] =>
-    encodeChat(requireTokenizer(tokenizer), messages, { addGenerationPrompt: true })
-
-  const encodePrompt = (prompt: CompletionRequest['prompt']): readonly number[] =>
-    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt) : prompt
-
   async function* streamChat(request: ChatCompletionRequest): AsyncGenerator<ChatCompletionChunk> {
     const head = envelope('chatcmpl', 'chat.completion.chunk')
-    const promptTokens = encodeMessages(request.messages)
+    const promptTokens = encodeMessages(tokenizer, request.messages)
     yield { ...head, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] }
     for await (const { text, finish } of pieces(promptTokens, request)) {
       if (text !== '')
@@ -67,7 +61,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
   }
 
   async function wholeChat(request: ChatCompletionRequest): Promise<ChatCompletion> {
-    const { text, finish } = await collect(pieces(encodeMessages(request.messages), request))
+    const { text, finish } = await collect(pieces(encodeMessages(tokenizer, request.messages), request))
     const message = { role: 'assistant' as const, content: text }
     return {
       ...envelope('chatcmpl', 'chat.completion'),
@@ -79,7 +73,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
 
   async function* streamText(request: CompletionRequest): AsyncGenerator<CompletionChunk> {
     const head = envelope('cmpl', 'text_completion')
-    for await (const { text, tokens, finish } of pieces(encodePrompt(request.prompt), request)) {
+    for await (const { text, tokens, finish } of pieces(encodePrompt(tokenizer, request.prompt), request)) {
       const choice = { index: 0, text, tokens: [...tokens], finish_reason: finish?.reason ?? null }
       yield { ...head, choices: [choice] }
       if (finish !== undefined) yield { ...head, choices: [], usage: finish.usage, timings: finish.timings }
@@ -87,7 +81,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
   }
 
   async function wholeText(request: CompletionRequest): Promise<Completion> {
-    const { text, tokens, finish } = await collect(pieces(encodePrompt(request.prompt), request))
+    const { text, tokens, finish } = await collect(pieces(encodePrompt(tokenizer, request.prompt), request))
     return {
       ...envelope('cmpl', 'text_completion'),
       choices: [{ index: 0, text, tokens, finish_reason: finish.reason }],
@@ -115,9 +109,13 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     async countTokens(prompt, { signal } = {}) {
       llm.checkLive()
       throwIfCancelled(signal, 'tokens')
-      return (typeof prompt === 'string' ? encodePrompt(prompt) : encodeMessages(prompt)).length
+      const tokens =
+        typeof prompt === 'string' ? encodePrompt(tokenizer, prompt) : encodeMessages(tokenizer, prompt)
+      return tokens.length
     },
-    logits: async (tokens, { signal } = {}) => ({ logits: await llm.logits(tokens, { signal }) }),
+    logits: async (tokens, { signal } = {}) => ({
+      logits: await llm.logits(checkTokens('tokens', 'token ids', tokens), { signal }),
+    }),
     memory: () => llm.device.memory(),
     inspect: createInspector(llm),
     cache: cache ?? emptyCache,
@@ -146,15 +144,5 @@ async function collect(
     expected: 'a last piece',
     got: 'none',
     fix: 'This is a bug in tabhopper; please report it.',
-  })
-}
-
-function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
-  if (tokenizer !== undefined) return tokenizer
-  throw new RuntimeFault('text/tokenizer', {
-    where: 'model folder',
-    expected: 'tokenizer.json',
-    got: 'none',
-    fix: 'Pass token ids to completions or logits, or add the tokenizer files.',
   })
 }

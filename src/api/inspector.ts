@@ -59,6 +59,7 @@ export function createInspector(llm: LlmEngine): EngineInspector {
       return inspectPlans([first, ...rest])
     },
     async kvCache() {
+      llm.checkLive()
       return llm.cacheState()
     },
     profile: (options = {}) => profile(llm, options),
@@ -69,6 +70,7 @@ async function profile(
   llm: LlmEngine,
   { promptTokens, newTokens = 8, signal }: ProfileOptions,
 ): Promise<StepProfile[]> {
+  llm.checkLive()
   const { device, options, config } = llm
   if (device.profile === undefined) throw noTimestamps(device.adapter.description)
   const maxNewTokens = checkCount('newTokens', newTokens, options.maxSeqLen - 1)

@@ -5,9 +5,11 @@ import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
+import { checkTensors } from '../engine/loadWeights.ts'
 import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/fit.ts'
 import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
+import { telltaleWeights } from '../models/llama/weights.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
 import { createTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
@@ -17,7 +19,7 @@ import type { ModelCache } from '../weights/remote/modelCache.ts'
 import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
-import { checkCount } from './options.ts'
+import { checkChoice, checkCount } from './options.ts'
 import type { Engine, EngineOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
@@ -53,6 +55,7 @@ export async function openModelStore(store: FileStore): Promise<LoadedModel> {
   const config = readLlamaConfig(json)
   const checkpoint = await openCheckpoint(store)
   try {
+    checkSizes(config, checkpoint)
     const tokenizer = await loadTokenizer(store)
     return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
   } catch (error) {
@@ -67,11 +70,13 @@ export async function openGgufModel(source: ByteSource): Promise<LoadedModel> {
   const { checkpoint } = gguf
   try {
     const json = ggufConfig(gguf)
+    const config = readLlamaConfig(json)
+    checkSizes(config, checkpoint)
     const files = ggufTokenizerFiles(source.name, gguf.metadata)
     return {
       name: source.name,
       json,
-      config: readLlamaConfig(json),
+      config,
       checkpoint,
       tokenizer: files === undefined ? undefined : createTokenizer(files),
       close: () => checkpoint.close(),
@@ -80,6 +85,14 @@ export async function openGgufModel(source: ByteSource): Promise<LoadedModel> {
     await checkpoint.close()
     throw error
   }
+}
+
+/**
+ * Throws weights/missing or weights/shape where a configuration belongs to other weights. Before anything is planned: for
+ * sizes that only a hostile file claims, that would take all memory until its missing tensors were noticed.
+ */
+function checkSizes(config: LlamaConfig, checkpoint: Checkpoint): void {
+  checkTensors(telltaleWeights(config), checkpoint)
 }
 
 /** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
@@ -97,7 +110,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
   const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress, onEvent } = options
   return {
-    dtype: options.dtype ?? 'f16',
+    dtype: checkChoice('dtype', options.dtype ?? 'f16', ['f16', 'f32']),
     maxSeqLen,
     maxNumSeqs: Math.min(maxNumSeqs, maxNumBatchedTokens),
     maxNumBatchedTokens,

@@ -1,14 +1,44 @@
-// Checks of numbers that callers give, shared by what they load and what they ask. Not here: defaults, or what options mean.
+// Checks of what callers give, by type and by range: what they load and what they ask is also written in JavaScript, and an
+// option that is dropped without a word is worse than a fault. Not here: defaults, or what options mean.
 
 import { RuntimeFault } from '../core/errors.ts'
+import { isRecord, shown } from '../core/files.ts'
+
+export function inputFault(where: string, expected: string, got: unknown): RuntimeFault {
+  return new RuntimeFault('engine/input', {
+    where,
+    expected,
+    got: shown(got),
+    fix: `Correct ${where}.`,
+  })
+}
 
 /** The value, if it is an integer from 1 to `limit`; throws engine/input otherwise. */
 export function checkCount(where: string, value: number, limit: number): number {
   if (Number.isInteger(value) && value >= 1 && value <= limit) return value
-  throw new RuntimeFault('engine/input', {
-    where,
-    expected: `an integer from 1 to ${limit}`,
-    got: String(value),
-    fix: 'Correct the option.',
-  })
+  throw inputFault(where, `an integer from 1 to ${limit}`, value)
+}
+
+/** The value, if it is one of `choices`; throws engine/input otherwise. */
+export function checkChoice<T extends string>(where: string, value: T, choices: readonly T[]): T {
+  if (choices.includes(value)) return value
+  throw inputFault(where, choices.join(' or '), value)
+}
+
+/** Throws engine/input unless each of the fields has the type, or is left out or null. */
+export function checkTypes<T extends object>(
+  options: T,
+  type: 'boolean' | 'function' | 'string',
+  fields: readonly (keyof T & string)[],
+): void {
+  const wrong = fields.find(
+    (field) => (options[field] ?? undefined) !== undefined && typeof options[field] !== type,
+  )
+  if (wrong !== undefined) throw inputFault(wrong, `a ${type}`, options[wrong])
+}
+
+/** Throws engine/input for a signal that is none. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  const isSignal = signal === undefined || (isRecord(signal) && typeof signal.addEventListener === 'function')
+  if (!isSignal) throw inputFault('signal', 'an AbortSignal', signal)
 }

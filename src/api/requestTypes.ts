@@ -8,7 +8,7 @@ import type { ChatMessage } from '../text/chatTemplate.ts'
  */
 export type FinishReason = 'stop' | 'length'
 
-/** What all requests may say. Throws engine/input for what is out of range. */
+/** What all requests may say. Throws engine/input for what is out of range or of another type. */
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.7. */
   temperature?: number

@@ -76,7 +76,7 @@ export interface ModelOptions {
   onNotice?: (message: string) => void
 }
 
-/** How a model is loaded and run. Throws engine/input for what is out of range. */
+/** How a model is loaded and run. Throws engine/input for what is out of range or of another type. */
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
@@ -88,8 +88,8 @@ export interface EngineOptions {
   maxNumBatchedTokens?: number
   /**
    * Bytes that the model may take on the device. Above that, options that were left open are made smaller (see
-   * `Engine.shrunk`); if that is not enough, loading is refused before a weight is read. Default: 80 % of the free
-   * memory where a software adapter computes in it, else what the device gives.
+   * `Engine.shrunk`); if that is not enough, loading is refused before a weight is read. Default: what the device gives,
+   * but in Node 80 % of the free memory where a software adapter computes in it.
    */
   maxMemory?: number
   /**
@@ -112,7 +112,7 @@ export interface EngineOptions {
   signal?: AbortSignal
   /** Told how far the load is. */
   onProgress?: (progress: LoadProgress) => void
-  /** Told what happens to the engine while it lives. */
+  /** Told what happens to the engine while it lives. What it throws is shown as an error of the page, and ends nothing. */
   onEvent?: (event: EngineEvent) => void
 }
 
@@ -184,6 +184,6 @@ export interface Engine extends AsyncDisposable {
   readonly cache: ModelCache
   /** What was made smaller than asked; empty where nothing was. */
   readonly shrunk: readonly Shrunk[]
-  /** Ends running requests and frees everything. Idempotent. */
+  /** Ends running requests and frees everything. A worker that is too busy to answer is given five seconds. Idempotent. */
   dispose(): Promise<void>
 }

@@ -60,6 +60,9 @@ export interface KernelResult {
   readonly skipped: string | undefined
 }
 
+/** `skipped` of a variant that does not support an op of this shape, or not on this adapter. */
+export const notHere = 'not for this adapter or shape'
+
 /** Op kinds that have kernels: what `family` may name. */
 export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
 
@@ -79,7 +82,6 @@ export async function benchKernels(device: Device, options: KernelBenchOptions):
           throwIfCancelled(options.signal, 'bench kernels')
           options.onPhase?.(`${model} ${tokens} tokens: ${op.origin} ${variant.name}`)
           const result = await timeVariant(device, model, op, variant, step, options)
-          if (result === undefined) continue
           results.push(result)
           await options.onResult?.(result)
         }
@@ -118,7 +120,6 @@ function graphOf(
   return runPasses(llamaGraph(config, options), inferencePassesFor(maxBindingBytes))
 }
 
-/** Undefined if the variant does not support the op here. */
 async function timeVariant(
   device: Device,
   model: string,
@@ -126,7 +127,7 @@ async function timeVariant(
   variant: KernelVariant,
   step: StepShape,
   options: KernelBenchOptions,
-): Promise<KernelResult | undefined> {
+): Promise<KernelResult> {
   const { roofs, runs, maxSeconds } = options
   const kernels = forcing(op.kind, variant)
   const work = workOf(op, step)
@@ -148,16 +149,16 @@ async function timeVariant(
     roofFraction: undefined,
     skipped: reason,
   })
-  // Plain variants reach a few per cent of the roof.
-  const expected = roofSeconds * op.copies * (runs + 1) * 10
-  if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`)
   try {
     const plan = makePlan(op.graph, {
       kernels: kernels.set,
       capabilities: device.capabilities,
       maxima: step.dims,
     })
-    if (!kernels.isSupported()) return undefined
+    if (!kernels.isSupported()) return skip(notHere)
+    // Plain variants reach a few per cent of the roof.
+    const expected = roofSeconds * op.copies * (runs + 1) * 10
+    if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`, kernels.isChosen())
     const seconds = await timePlan(device, plan, step, op, runs)
     return {
       ...head,

@@ -13,7 +13,12 @@ export interface BenchLine {
   readonly unit: string
   readonly runs: readonly number[]
   readonly median: number
+  /** The first greedy tokens, with `prefill`. */
+  readonly tokens?: readonly number[]
 }
+
+/** As many as other runtimes print. */
+const shownTokens = 8
 
 /** `prefill` and `decode` of one run; the workload is named `llama-15m-f32-p128g16`. */
 export function benchLines(bench: LlmBench, version: string): BenchLine[] {
@@ -28,7 +33,10 @@ export function benchLines(bench: LlmBench, version: string): BenchLine[] {
     runs,
     median,
   })
-  return [line('prefill', bench.prefillTokensPerSecond), line('decode', bench.decodeTokensPerSecond)]
+  return [
+    { ...line('prefill', bench.prefillTokensPerSecond), tokens: bench.tokens.slice(0, shownTokens) },
+    line('decode', bench.decodeTokensPerSecond),
+  ]
 }
 
 function workloadOf({ model, dtype, promptTokens, newTokens, batch }: LlmBench): string {

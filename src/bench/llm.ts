@@ -43,6 +43,8 @@ export interface LlmBench {
   readonly newTokens: number
   readonly batch: number
   readonly loadSeconds: number
+  /** What the first sequence got, greedily: for comparison with other runtimes on the same weights. */
+  readonly tokens: readonly number[]
   readonly ttftMs: Samples
   /** Prompt tokens of all sequences over the time to their last first token. */
   readonly prefillTokensPerSecond: Samples
@@ -126,6 +128,7 @@ export async function benchLlm(
       newTokens,
       batch,
       loadSeconds,
+      tokens: timed[0]?.tokens ?? [],
       ttftMs: samplesOf(timed.map(({ ttftMs }) => ttftMs)),
       prefillTokensPerSecond: prefill,
       decodeTokensPerSecond: decode,
@@ -176,6 +179,8 @@ interface Timed {
   readonly prefillMs: number
   /** From there to the last token. */
   readonly decodeMs: number
+  /** Of the first sequence. */
+  readonly tokens: readonly number[]
 }
 
 async function generateOnce(
@@ -193,9 +198,12 @@ async function generateOnce(
       ...(signal === undefined ? {} : { signal }),
     })
     const times: number[] = []
-    for await (const { choices } of stream)
+    const tokens: number[] = []
+    for await (const { choices } of stream) {
       if ((choices[0]?.tokens.length ?? 0) > 0) times.push(performance.now())
-    return { first: times[0]!, last: times.at(-1)! }
+      tokens.push(...(choices[0]?.tokens ?? []))
+    }
+    return { first: times[0]!, last: times.at(-1)!, tokens }
   })
   const ends = await Promise.all(sequences)
   const lastFirst = Math.max(...ends.map(({ first }) => first))
@@ -203,12 +211,20 @@ async function generateOnce(
     ttftMs: median(ends.map(({ first }) => first - begin)),
     prefillMs: lastFirst - begin,
     decodeMs: Math.max(...ends.map(({ last }) => last)) - lastFirst,
+    tokens: ends[0]?.tokens ?? [],
   }
 }
 
-/** Ids spread over the vocabulary, different for each sequence. */
+/** Special tokens and bytes, with which Llama's vocabulary begins. */
+const numSpecial = 260
+
+/** Ids spread over the vocabulary, different for each sequence; benchmarks of other runtimes use the same. */
 function promptOf(length: number, vocabSize: number, sequence: number): number[] {
-  return Array.from({ length }, (_, i) => ((i + sequence * 31) * 7919 + 104_729) % vocabSize)
+  const first = Math.min(numSpecial, vocabSize >> 1)
+  return Array.from(
+    { length },
+    (_, i) => first + (((i + sequence * 31) * 7919 + 104_729) % (vocabSize - first)),
+  )
 }
 
 const profiledTokens = 8

@@ -1,6 +1,6 @@
 // Benchmark results as text for a person.
 
-import type { KernelResult } from '../bench/kernels.ts'
+import { notHere, type KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
@@ -90,23 +90,44 @@ function kernelTable(title: string, times: readonly KernelTime[]): string[] {
 
 export function kernelReport(results: readonly KernelResult[]): string[] {
   const head = ['model', 'tokens', 'kernel', 'at', 'µs', 'GB/s', 'GFLOP/s', 'of roof']
-  const rows = results.map((result) => {
-    const start = [
-      result.model.replace('synthetic:', ''),
-      String(result.tokens),
-      `${result.variant}${result.isChosen ? ' *' : ''}`,
-      result.origin,
-    ]
-    if (result.micros === undefined) return [...start, '-', '-', '-', `skipped: ${result.skipped}`]
-    return [
-      ...start,
-      number(result.micros),
-      number(result.gigabytesPerSecond!),
-      result.gflops === undefined ? '' : number(result.gflops),
-      percent(result.roofFraction),
-    ]
+  const rows = results
+    .filter(({ skipped }) => skipped !== notHere)
+    .map((result) => {
+      const start = [
+        result.model.replace('synthetic:', ''),
+        String(result.tokens),
+        `${result.variant}${result.isChosen ? ' *' : ''}`,
+        result.origin,
+      ]
+      if (result.micros === undefined) return [...start, '-', '-', '-', `skipped: ${result.skipped}`]
+      return [
+        ...start,
+        number(result.micros),
+        number(result.gigabytesPerSecond!),
+        result.gflops === undefined ? '' : number(result.gflops),
+        percent(result.roofFraction),
+      ]
+    })
+  return [
+    ...table([head, ...rows], [1, 4, 5, 6]),
+    '* the variant that plans take',
+    ...unsupportedLines(results),
+  ]
+}
+
+/** One line for each op kind that has variants which did not run somewhere: which, and at how many of its ops. */
+function unsupportedLines(results: readonly KernelResult[]): string[] {
+  const kinds = [...new Set(results.map(({ op }) => op))]
+  return kinds.flatMap((kind) => {
+    const ofKind = results.filter(({ op }) => op === kind)
+    const names = [...new Set(ofKind.map(({ variant }) => variant))].flatMap((name) => {
+      const ofVariant = ofKind.filter(({ variant }) => variant === name)
+      const numSkipped = ofVariant.filter(({ skipped }) => skipped === notHere).length
+      if (numSkipped === 0) return []
+      return [numSkipped === ofVariant.length ? name : `${name} (${numSkipped} of ${ofVariant.length})`]
+    })
+    return names.length === 0 ? [] : [`${kind}: ${notHere}: ${names.join(', ')}`]
   })
-  return [...table([head, ...rows], [1, 4, 5, 6]), '* the variant that plans take']
 }
 
 function range({ median, min, max }: Samples): string {

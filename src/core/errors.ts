@@ -16,6 +16,7 @@ export type FaultCode =
   | 'engine/disposed'
   | 'engine/input'
   | 'engine/memory'
+  | 'engine/overflow'
   | 'file/access'
   | 'file/changed'
   | 'file/format'

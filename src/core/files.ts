@@ -96,15 +96,23 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A value from a file for an error message: short whatever the file says, and safe for values nested too deep to print. */
+/** A value from a file or a caller for an error message: short whatever it is, and safe where it is nested too deep to print. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length <= 80 ? value : `${value.slice(0, 80)}…`)
   if (Array.isArray(value)) {
     const items = value.slice(0, 8).map((item) => (typeof item === 'object' ? '…' : shown(item)))
     return `[${items.join(', ')}${value.length > 8 ? ', …' : ''}]`
   }
-  if (value === undefined) return 'nothing'
-  return isRecord(value) ? 'an object' : JSON.stringify(value)
+  switch (typeof value) {
+    case 'undefined':
+      return 'nothing'
+    case 'object':
+      return value === null ? 'null' : 'an object'
+    case 'function':
+      return 'a function'
+    default:
+      return String(value)
+  }
 }
 
 /** A file that is already in memory. Reads are views, not copies. */

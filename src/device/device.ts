@@ -111,7 +111,7 @@ export interface Device {
   readonly name: 'webgpu' | 'reference' | 'recording'
   readonly adapter: AdapterInfo
   readonly capabilities: Capabilities
-  /** Resolves once when the device is gone, `dispose` included. */
+  /** Resolves once when the device is gone. `dispose` ends it as well, but not where the GPUDevice was borrowed. */
   readonly lost: Promise<LostInfo>
 
   /** Zero-filled memory. Throws device/memory when there is none. */

@@ -30,7 +30,12 @@ export interface LlmShape {
   readonly deterministic?: boolean | undefined
 }
 
-/** Step classes that an engine plans for, smallest first: one token, one a sequence, and steps with prefill. */
+/** Sequences that matrix-vector kernels decode in one pass over the weights. */
+const smallBatch = 8
+
+/**
+ * Step classes that an engine plans for, smallest first: one token, a few, one a sequence, and steps with prefill.
+ */
 export function stepClasses({
   maxNumSeqs,
   maxNumBatchedTokens,
@@ -38,7 +43,8 @@ export function stepClasses({
   readonly maxNumSeqs: number
   readonly maxNumBatchedTokens: number
 }): DimEnv[] {
-  const sizes = [...new Set([1, maxNumSeqs, maxNumBatchedTokens])].sort((a, b) => a - b)
+  const few = Math.min(smallBatch, maxNumSeqs)
+  const sizes = [...new Set([1, few, maxNumSeqs, maxNumBatchedTokens])].sort((a, b) => a - b)
   return sizes.map((T) => ({ T, S: Math.min(T, maxNumSeqs), R: Math.min(T, maxNumSeqs) }))
 }
 

@@ -37,7 +37,15 @@ export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
 
 /** Throws weights/missing or weights/shape unless the checkpoint has all that the plans read. */
 export function checkWeights(plans: readonly Plan[], checkpoint: Checkpoint): void {
-  for (const { expr } of weightsOf(plans).values()) {
+  checkTensors(
+    [...weightsOf(plans).values()].map(({ expr }) => expr),
+    checkpoint,
+  )
+}
+
+/** Throws weights/missing or weights/shape unless the checkpoint has every tensor that expressions read. */
+export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoint): void {
+  for (const expr of exprs) {
     for (const { name, shape } of exprTensors(expr)) {
       const info = checkpoint.tensors.get(name)
       if (info?.shape.join() === shape.join()) continue

@@ -181,8 +181,16 @@ export function splitAttention(splitKeys: number): KernelVariant {
         const packs = (numHeads * headDim) / width
         const splits = splitsOf(problem, splitKeys)
         return {
-          bindings: [read('partial', width), read('stats', 2), write('y', width)],
-          constants: { u32: { HEAD_DIM: headDim, NUM_HEADS: numHeads, SPLITS: splits } },
+          bindings: [
+            read('partial', width),
+            read('stats', 2),
+            read('cuSeqlensQ'),
+            read('contextLens'),
+            write('y', width),
+          ],
+          constants: {
+            u32: { HEAD_DIM: headDim, NUM_HEADS: numHeads, SPLITS: splits, SPLIT_KEYS: splitKeys },
+          },
           packWidth: width,
           workgroupSize: [invocations, 1, 1],
           grid: [Math.ceil(packs / invocations), rowsOf(tensorOf(problem, 'y')), 1],

@@ -124,7 +124,11 @@ function gemv({ name, summary, sums, supports }: GemvForm): KernelVariant {
     summary,
     shader: gemvShader,
     supports: (problem, capabilities) =>
-      isPackable(problem) && maxRows(problem) <= maxGemvRows && supports(capabilities),
+      isPackable(problem) &&
+      maxRows(problem) <= maxGemvRows &&
+      // A workgroup has few columns: the widest vocabularies have more of them than a grid may.
+      widthOf(tensorOf(problem, 'y')) / gemvColumns <= capabilities.maxWorkgroupsPerDimension &&
+      supports(capabilities),
     configure(problem) {
       const y = tensorOf(problem, 'y')
       const load = loadWidth(problem)

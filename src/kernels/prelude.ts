@@ -120,8 +120,8 @@ function storage(
   if (dtype !== 'f16')
     return { element: vectorType(dtype, width), load: `return ${name}[i];`, store: 'value' }
   if (nativeF16) {
-    const element = vectorType('f16', width)
-    return { element, load: `return ${vectorType('f32', width)}(${name}[i]);`, store: `${element}(value)` }
+    const [element, type] = [vectorType('f16', width), vectorType('f32', width)]
+    return { element, load: `return ${type}(${name}[i]);`, store: `${element}(${saturated('value', type)})` }
   }
   switch (width) {
     case 1:
@@ -132,15 +132,24 @@ function storage(
         store: 'unpackable',
       }
     case 2:
-      return { element: 'u32', load: `return unpack2x16float(${name}[i]);`, store: 'pack2x16float(value)' }
+      return { element: 'u32', load: `return unpack2x16float(${name}[i]);`, store: packed('value') }
     case 4:
       return {
         element: 'vec2<u32>',
         // Read as a whole: compilers for CPUs load each word that is named, and check each index.
         load: `let words = ${name}[i]; return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));`,
-        store: 'vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw))',
+        store: `vec2<u32>(${packed('value.xy')}, ${packed('value.zw')})`,
       }
     default:
       return width satisfies never
   }
+}
+
+/** What is too large for a half becomes the largest one: an infinity would be NaN in the next sum. */
+function saturated(value: string, type: string): string {
+  return `clamp(${value}, ${type}(-65504.0), ${type}(65504.0))`
+}
+
+function packed(pair: string): string {
+  return `pack2x16float(${saturated(pair, 'vec2<f32>')})`
 }

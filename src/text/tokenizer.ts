@@ -23,13 +23,15 @@ export interface DecodeOptions {
 }
 
 export interface Tokenizer {
-  /** One more than the largest id. A model's vocabulary may be padded beyond it. */
+  /** One more than the largest id. A model's vocabulary may be padded beyond it, and ids below it may have no token. */
   readonly vocabSize: number
   /** Ids that end a text: of generation_config.json, else config.json, else the tokenizer's EOS. May be empty. */
   readonly eosTokenIds: readonly number[]
   readonly bosTokenId: number | undefined
   /** The folder's own chat template. */
   readonly chatTemplate: ChatTemplate | undefined
+  /** Whether an id has a token. */
+  has(id: number): boolean
   /** Token ids of a text. Special tokens that are spelled out in it become their ids. */
   encode(text: string, options?: EncodeOptions): number[]
   /** Text of ids, spaces as the tokens have them (no clean-up). Throws `text/tokenizer` for an unknown id. */
@@ -75,8 +77,10 @@ export function createTokenizer(files: TokenizerFiles): Tokenizer {
     [...library.get_added_tokens_decoder()].filter(([, token]) => token.special).map(([id]) => id),
   )
 
+  const has = (id: number): boolean => library.id_to_token(id) !== undefined
+
   function checkId(id: number): void {
-    if (library.id_to_token(id) !== undefined) return
+    if (has(id)) return
     throw tokenizerFault(files.name, `token ids that the vocabulary of ${vocabSize} has`, `the id ${id}`)
   }
 
@@ -100,6 +104,7 @@ export function createTokenizer(files: TokenizerFiles): Tokenizer {
       bosToken: tokenText(files.tokenizerConfig['bos_token']) ?? textOfId(library, bosTokenId),
       eosToken: tokenText(files.tokenizerConfig['eos_token']) ?? textOfId(library, eosTokenIds[0]),
     }),
+    has,
     encode(text, options = {}) {
       const { ids, tokens } = library.encode(text, { add_special_tokens: options.addSpecialTokens ?? true })
       // The library's types hide that a token without an id, and no unknown token to stand in, gives undefined.

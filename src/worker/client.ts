@@ -2,6 +2,7 @@
 // (connection.ts) and how workers are started (src/browser).
 
 import { completions } from '../api/completions.ts'
+import { checkModelSource } from '../api/loadOptions.ts'
 import type { Completions, Engine, ModelSource, SamplingOptions } from '../api/types.ts'
 import { AsyncQueue } from '../core/asyncQueue.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
@@ -12,17 +13,19 @@ import type { EngineInfo, LoadEvent, LoadOptions, WireModel } from './protocol.t
 import { serveStore } from './remoteStore.ts'
 
 /**
- * Loads a model in a worker. Throws what loading throws, worker/failed when the worker ends, worker/protocol when it
- * is of another version; on failure the link is closed. `cache` is the page's own: both sides see the same files.
+ * Loads a model in a worker, which is started once the model is known to be one. Throws engine/input, what `start` and
+ * loading throw, worker/failed when the worker ends, worker/protocol when it is of another version; on failure the link is
+ * closed. `cache` is the page's own: both sides see the same files.
  */
 export async function createWorkerEngine(
-  link: WorkerLink,
+  start: () => WorkerLink,
   source: ModelSource,
   { signal, onProgress, onNotice, onEvent, ...options }: LoadOptions,
   locks: Locks | undefined,
   cache: ModelCache = emptyCache,
 ): Promise<Engine> {
-  const connection = new Connection(link, locks, onEvent)
+  checkModelSource(source)
+  const connection = new Connection(start(), locks, onEvent)
   const { model, transfer, close } = describeModel(source)
   connection.ended.addEventListener('abort', close)
   try {
@@ -32,8 +35,15 @@ export async function createWorkerEngine(
       if (event.type === 'progress') onProgress?.(event.progress)
       else onNotice?.(event.message)
     }
-    const { result } = connection.call<'load'>(request, { signal, transfer, onItem })
-    return { ...(await result), ...callsOn(connection), cache }
+    const info = await connection.call<'load'>(request, { signal, transfer, onItem }).result
+    return {
+      ...info,
+      get adapter() {
+        return connection.adapter ?? info.adapter
+      },
+      ...callsOn(connection),
+      cache,
+    }
   } catch (error) {
     connection.fail(disposedFault(error))
     throw error
@@ -118,11 +128,10 @@ function describeModel(source: ModelSource): DescribedModel {
     return { ...plain, model: { kind: 'files', files } }
   }
   const { port1, port2 } = new MessageChannel()
-  serveStore(source, port1)
   return {
     model: { kind: 'store', name: source.name, port: port2 },
     transfer: [port2],
-    close: () => port1.close(),
+    close: serveStore(source, port1),
   }
 }
 

@@ -3,7 +3,9 @@
 
 import { transfer, wrap, type Remote } from 'comlink'
 import { CancelledFault } from '../api/cancelledFault.ts'
+import type { AdapterInfo } from '../api/types.ts'
 import { RuntimeFault, cancelled } from '../core/errors.ts'
+import { tell } from '../core/tell.ts'
 import { holderGone, holdLock, type HeldLock, type Locks } from './liveness.ts'
 import {
   protocolVersion,
@@ -47,11 +49,16 @@ export interface Call<M extends Method> {
 /** How long a worker that is busy may take to answer a cancellation. */
 const answerMs = 500
 
+/** How long a worker may take to let go of its engine. One that is busy for ever, in a template for one, never does. */
+const disposeMs = 5000
+
 const noMemory: Memory = { weights: 0, states: 0, arena: 0, step: 0, readback: 0 }
 
 export class Connection {
   /** As of the worker's last message. */
   memory: Memory = noMemory
+  /** What computes since the last recovery that was told of; undefined before the first. */
+  adapter: AdapterInfo | undefined
   readonly #link: WorkerLink
   readonly #port: MessagePort
   readonly #host: Remote<HostApi>
@@ -67,8 +74,9 @@ export class Connection {
     this.#port = port1
     this.#host = wrap<HostApi>(port1)
     port1.addEventListener('message', ({ data }: MessageEvent<Welcome | EngineMessage>) => {
-      if (data.type === 'event') onEvent?.(data.event)
-      else this.#onWelcome(data, locks)
+      if (data.type !== 'event') return this.#onWelcome(data, locks)
+      this.adapter = data.adapter ?? this.adapter
+      void tell(onEvent, data.event)
     })
     port1.start()
     link.onFailure((cause) => this.fail(workerFault('an error that it did not catch', cause)))
@@ -161,15 +169,23 @@ export class Connection {
     return { result, cancel }
   }
 
-  /** Ends this client's requests with `fault` once the worker has let go of its engine; later calls get it at once. */
+  /**
+   * Ends this client's requests with `fault` once the worker has let go of its engine, or has not within a few seconds:
+   * closing the link then ends a worker of its own. Later calls get the fault at once.
+   */
   async dispose(fault: RuntimeFault): Promise<void> {
     if (this.#failure !== undefined) return
     this.#failure = fault
-    const reply = this.#host.dispose()
-    const ended = new Promise((resolve) => this.#watch.signal.addEventListener('abort', resolve))
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const given = new Promise<undefined>((resolve) => {
+      this.#watch.signal.addEventListener('abort', () => resolve(undefined))
+      timer = setTimeout(() => resolve(undefined), disposeMs)
+    })
     try {
-      await Promise.race([reply.then((value) => (this.memory = unwrapReply(value))), ended])
+      const reply = await Promise.race([this.#host.dispose(), given])
+      this.memory = reply === undefined ? noMemory : unwrapReply(reply)
     } finally {
+      clearTimeout(timer)
       this.#end(fault)
     }
   }

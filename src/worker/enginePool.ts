@@ -1,15 +1,15 @@
 // Engines by what was asked for, each with as many users as asked for the same: loaded once, disposed with the last.
 
-import type { Engine } from '../api/types.ts'
+import type { Engine, EngineEvent } from '../api/types.ts'
 import { throwIfCancelled } from '../core/errors.ts'
 import { untilCancelled } from '../core/untilCancelled.ts'
-import type { EngineMessage, LoadEvent } from './protocol.ts'
+import type { LoadEvent } from './protocol.ts'
 
 export interface LoadHooks {
   /** Ends the load. */
   readonly signal: AbortSignal
   /** Told of the load, and of the engine as long as it lives. */
-  readonly onEvent: (event: LoadEvent | EngineMessage) => void
+  readonly onEvent: (event: LoadEvent | EngineEvent) => void
 }
 
 export interface Lease {

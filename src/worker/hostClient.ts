@@ -66,12 +66,13 @@ export class HostClient {
 
   async #free(): Promise<Memory> {
     for (const request of this.#requests) request.abort()
+    // Before the load, which may be waiting for a page that is gone.
+    this.#closeModel?.()
     try {
       const lease = await this.#loading?.catch(() => undefined)
       const isGone = await lease?.release()
       return lease !== undefined && isGone === true ? lease.engine.memory() : noMemory
     } finally {
-      this.#closeModel?.()
       this.#onEnd()
       // The reply still has to leave.
       setTimeout(() => this.#port.close())
@@ -118,25 +119,25 @@ export class HostClient {
   ): Promise<EngineInfo> {
     if (this.#loading !== undefined) throw stateFault('one model for a client', 'another')
     const port = this.#port
+    const { source, close } = openWireModel(model)
+    // Closed with the client only: the engine reads it again after the loss of its device.
+    this.#closeModel = close
     this.#loading = this.#pool.acquire(
       sharingKey(model, options),
-      async ({ signal, onEvent }) => {
-        const { source, close } = openWireModel(model)
-        // Not before: the engine reads it again after the loss of its device.
-        this.#closeModel = close
-        return this.#create(source, {
+      ({ signal, onEvent }) =>
+        this.#create(source, {
           ...options,
           signal,
           onProgress: (progress) => onEvent({ type: 'progress', progress }),
           onNotice: (message) => onEvent({ type: 'notice', message }),
-          onEvent: (event) => onEvent({ type: 'event', event }),
-        })
-      },
+          onEvent,
+        }),
       {
         signal,
-        onEvent: (message) => {
-          if (message.type !== 'event') return push(message)
-          port.postMessage({ type: 'event', event: message.event } satisfies EngineMessage)
+        onEvent: (event) => {
+          if (event.type === 'progress' || event.type === 'notice') return push(event)
+          const adapter = this.#lease?.engine.adapter
+          port.postMessage({ type: 'event', event, adapter } satisfies EngineMessage)
         },
       },
     )
@@ -182,8 +183,10 @@ function openWireModel(model: WireModel): { source: ModelSource; close: () => vo
       return { source: model.id, close }
     case 'files':
       return { source: model.files.map(fileOf), close }
-    case 'store':
-      return { source: remoteStore(model.name, model.port), close: () => model.port.close() }
+    case 'store': {
+      const source = remoteStore(model.name, model.port)
+      return { source, close: () => source.end() }
+    }
     default:
       return model satisfies never
   }

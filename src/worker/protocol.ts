@@ -3,6 +3,7 @@
 // request are pushed on a MessagePort of its own. Next: client.ts and host.ts.
 
 import type {
+  AdapterInfo,
   BufferOwner,
   CacheState,
   ChatCompletion,
@@ -51,6 +52,8 @@ export type Welcome =
 export interface EngineMessage {
   readonly type: 'event'
   readonly event: EngineEvent
+  /** What computes from here on; undefined while the engine is being loaded, whose result has it. */
+  readonly adapter: AdapterInfo | undefined
 }
 
 /** What a worker offers over comlink; nothing here throws. */

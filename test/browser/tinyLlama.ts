@@ -23,8 +23,9 @@ async function fetchFiles(): Promise<(readonly [string, Uint8Array<ArrayBuffer>]
   return Promise.all(fetching)
 }
 
-export async function tinyLlamaStore(): Promise<FileStore> {
-  return memoryStore('tiny-llama', Object.fromEntries(await fetchFiles()))
+/** With `files` in place of its own or beside them. */
+export async function tinyLlamaStore(files: Readonly<Record<string, string>> = {}): Promise<FileStore> {
+  return memoryStore('tiny-llama', { ...Object.fromEntries(await fetchFiles()), ...files })
 }
 
 export async function tinyLlamaFiles(): Promise<File[]> {

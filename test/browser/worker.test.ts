@@ -61,6 +61,23 @@ describe('an engine in a worker', () => {
     expect(await tokensOf(engine)).toEqual(await greedy())
   })
 
+  test('that a template keeps busy for ever ends with dispose', async () => {
+    const endless = '{% for a in range(1000000) %}{% for b in range(1000000) %}{% endfor %}{% endfor %}'
+    const engine = await load({ model: await tinyLlamaStore({ 'chat_template.jinja': endless }) })
+    const chat = engine.chat.completions.create({ messages: [{ role: 'user', content: 'Hi' }] })
+    const refusal = chat.catch((error: unknown) => error)
+    const begin = performance.now()
+    await engine.dispose()
+    expect(await refusal).toMatchObject({ code: 'engine/disposed' })
+    expect(performance.now() - begin).toBeLessThan(20_000)
+    expect(engine.memory().weights).toBe(0)
+  })
+
+  test('is not started for what is no model', async () => {
+    const model = {} as WebEngineOptions['model']
+    await expect(load({ model })).rejects.toMatchObject({ code: 'engine/input', where: 'model' })
+  })
+
   test('reports what went wrong as it does in the page', async () => {
     const engine = await load()
     const wrong = engine.completions.create({ prompt: [1e6] })

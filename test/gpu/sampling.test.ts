@@ -392,7 +392,7 @@ describe('edges', () => {
     },
   )
 
-  test('a row of NaN gives id 0, whatever the settings', async () => {
+  test('a row without a number gives no token, whatever the settings', async () => {
     const rows = [
       { topK: 3 },
       { topP: 0.9, temperature: 3 },
@@ -400,7 +400,9 @@ describe('edges', () => {
       { temperature: 0 },
       { temperature: 2 },
     ]
-    expect(await sampleEach([NaN, NaN, NaN, NaN, NaN, NaN, NaN], rows)).toEqual([0, 0, 0, 0, 0])
+    expect(await sampleEach([NaN, NaN, NaN, NaN, NaN, NaN, NaN], rows)).toEqual([-1, -1, -1, -1, -1])
+    const none = [-Infinity, NaN, -Infinity, NaN]
+    expect(await sampleEach(none, rows)).toEqual([-1, -1, -1, -1, -1])
   })
 
   test('a bias of −100 bans a token and one of 100 forces it', async () => {

@@ -478,41 +478,36 @@ function attentionCases(dtype: FloatDType): OpCase[] {
 }
 
 /**
- * Few, since compilers for CPUs unroll the loops of GPU kernels: matrix-vector and tiled linear around a tile's edge, and
- * attention at the head dims of real models, for MHA, GQA and MQA, in one piece and in splits.
+ * Few, and attention in f16 alone, since compilers for CPUs unroll the loops of GPU kernels: matrix-vector and tiled linear
+ * around a tile's edge, and attention at the head dims of real models, for MHA, GQA and MQA, in one piece and in splits.
  */
 export function gpuCases(): OpCase[] {
-  return (['f32', 'f16'] as const).flatMap((dtype) => {
-    const one = { numHeads: 2, numKvHeads: 2, headDim: 128, blockSize: 16, dtype }
-    return [
+  const attention = { numHeads: 2, numKvHeads: 2, headDim: 128, blockSize: 16, dtype: 'f16' } as const
+  const short = { cached: 5, added: 1 }
+  return [
+    ...(['f32', 'f16'] as const).flatMap((dtype) => [
       linearCase(1, 96, 68, dtype, { residual: true }),
       linearCase(8, 72, 60, dtype, { silu: true, gated: true }),
       linearCase(63, 36, 68, dtype),
       linearCase(65, 36, 60, dtype, { bias: true }),
-      attentionCase({
-        ...one,
-        sequences: [
-          { cached: 0, added: 9 },
-          { cached: 70, added: 3 },
-        ],
-      }),
-      attentionCase({
-        ...one,
-        sequences: [
-          { cached: 300, added: 1 },
-          { cached: 5, added: 1 },
-        ],
-      }),
-      attentionCase({
-        ...one,
-        numHeads: 8,
-        numKvHeads: 1,
-        headDim: 32,
-        sequences: [{ cached: 270, added: 1 }],
-      }),
-      attentionCase({ ...one, numHeads: 4, headDim: 64, sequences: [{ cached: 20, added: 70 }] }),
-    ]
-  })
+    ]),
+    attentionCase({
+      ...attention,
+      sequences: [
+        { cached: 0, added: 9 },
+        { cached: 70, added: 3 },
+      ],
+    }),
+    attentionCase({ ...attention, sequences: [{ cached: 300, added: 1 }, short] }),
+    attentionCase({
+      ...attention,
+      numHeads: 8,
+      numKvHeads: 1,
+      headDim: 32,
+      sequences: [{ cached: 270, added: 1 }],
+    }),
+    attentionCase({ ...attention, numHeads: 4, headDim: 64, sequences: [{ cached: 20, added: 70 }] }),
+  ]
 }
 
 /** Linears in two or three bands, with every operand that is cut along. Few, since each band is a shader to compile. */

@@ -2,6 +2,8 @@
 
 import { AsyncQueue } from '../../core/asyncQueue.ts'
 import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
+import { shown } from '../../core/files.ts'
+import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
@@ -53,7 +55,7 @@ export class LlmEngine {
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
   /** Of logits: each call has a KV cache and an arena of its own, and there is room for one of them. */
   readonly #turns = new Turns()
-  readonly #end = new AbortController()
+  readonly #ending = new AbortController()
   #runner: Runner
   #recovering: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -112,7 +114,8 @@ export class LlmEngine {
 
   /**
    * Tokens of a new sequence as they are sampled. Leaving the loop, or the signal, ends the sequence within a step.
-   * Throws engine/context if the prompt does not fit, engine/input for ids outside the vocabulary.
+   * Throws engine/context if the prompt does not fit, engine/input for ids outside the vocabulary, engine/overflow where no
+   * logit is a number.
    */
   async *generate(params: SequenceParams, signal?: AbortSignal): AsyncGenerator<TokenEvent, void, undefined> {
     this.#checkPrompt(params.promptTokens)
@@ -146,13 +149,13 @@ export class LlmEngine {
   logits(tokens: readonly number[], options: LogitsOptions = {}): Promise<(Float32Array | Float64Array)[]> {
     this.#checkPrompt(tokens)
     const signal = AbortSignal.any([
-      this.#end.signal,
+      this.#ending.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
     ])
     const budget = this.options.budget?.bytes
     const work = (): ReturnType<LlmEngine['logits']> => this.#logits(tokens, { budget, ...options, signal })
     return this.#turns.take(work, 'logits', signal).catch((error: unknown) => {
-      throw signal.aborted && signal.reason === this.#end.signal.reason ? disposedFault() : error
+      throw signal.aborted && signal.reason === this.#ending.signal.reason ? disposedFault() : error
     })
   }
 
@@ -177,7 +180,7 @@ export class LlmEngine {
 
   async #free(): Promise<void> {
     this.#recovery.abort()
-    this.#end.abort()
+    this.#ending.abort()
     await Promise.allSettled([this.#loop, this.#recovering, this.#turns.over])
     this.#failAll(disposedFault())
     this.#runner.dispose()
@@ -191,12 +194,12 @@ export class LlmEngine {
   #checkPrompt(tokens: readonly number[]): void {
     this.checkLive()
     checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
-    const bad = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
-    if (bad === undefined) return
+    const bad = tokens.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
+    if (bad === -1) return
     throw new RuntimeFault('engine/input', {
       where: 'prompt',
       expected: `token ids from 0 to ${this.config.vocabSize - 1}`,
-      got: String(bad),
+      got: `${shown(tokens[bad])} at ${bad}`,
       fix: 'Use the tokenizer that belongs to the model.',
     })
   }
@@ -279,6 +282,11 @@ export class LlmEngine {
       if (sequence.status === 'finished' || stream === undefined) continue
       invariant(sampled !== undefined, 'a sampling step reads its tokens')
       const token = sampled.data[row]!
+      if (token < 0) {
+        this.#end(sequence)
+        stream.fail(overflowFault(this.options.dtype))
+        continue
+      }
       sequence.tokens.push(token)
       const finishReason = sequence.params.stopTokenIds.has(token)
         ? 'stop'
@@ -287,10 +295,14 @@ export class LlmEngine {
           : undefined
       stream.push({ token, finishReason })
       if (finishReason === undefined) continue
-      this.#scheduler.finish(sequence)
-      this.#streams.delete(sequence)
+      this.#end(sequence)
       stream.close()
     }
+  }
+
+  #end(sequence: Sequence): void {
+    this.#scheduler.finish(sequence)
+    this.#streams.delete(sequence)
   }
 
   /**
@@ -314,8 +326,8 @@ export class LlmEngine {
     this.#runner = runner
     const numSequences = this.#scheduler.restart()
     const recovered = { losses, durationMs: performance.now() - begin, numSequences }
-    // What a listener throws is not the engine's.
-    queueMicrotask(() => this.options.onRecovered?.(recovered))
+    // Not before the engine runs again: a listener may use it.
+    queueMicrotask(() => void tell(this.options.onRecovered, recovered))
   }
 
   #failAll(error: unknown): void {
@@ -333,5 +345,14 @@ function disposedFault(): RuntimeFault {
     expected: 'a live engine',
     got: 'a disposed one',
     fix: 'Create a new engine.',
+  })
+}
+
+function overflowFault(dtype: string): RuntimeFault {
+  return new RuntimeFault('engine/overflow', {
+    where: 'sampling',
+    expected: 'a logit that is a number',
+    got: 'none',
+    fix: dtype === 'f16' ? "Use dtype 'f32', or check the weights." : 'Check the weights.',
   })
 }

@@ -19,8 +19,8 @@ export type ReopenModel = (signal: AbortSignal) => Promise<ReopenedModel>
 export interface RecoveryOptions {
   /** Without it, the device was made by somebody else and its loss is final. */
   readonly reopen?: ReopenModel | undefined
-  /** Called once for each recovery, in a task of its own. */
-  readonly onRecovered?: ((recovered: Recovered) => void) | undefined
+  /** Called once for each recovery, when the engine runs again. What it throws or rejects with is shown, and ends nothing. */
+  readonly onRecovered?: ((recovered: Recovered) => unknown) | undefined
 }
 
 export interface Recovered {

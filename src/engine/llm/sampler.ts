@@ -17,6 +17,9 @@ export interface SamplingInputs {
   readonly biasValues: Float32Array
 }
 
+/** Colder than this is greedy: logits over it would overflow, and equal infinities hide which was the largest. */
+const minTemperature = 1e-6
+
 /** Nothing is filled in for rows without bias, and most have none. */
 const noBiasIds = new Int32Array(maxBiases)
 const noBiasValues = new Float32Array(maxBiases)
@@ -42,7 +45,7 @@ export class SamplingInputsBuilder {
   finish(): SamplingInputs {
     const rows = this.#rows
     return {
-      temperature: rows.map(({ params }) => params.temperature),
+      temperature: rows.map(({ params }) => (params.temperature < minTemperature ? 0 : params.temperature)),
       seed: rows.flatMap(({ params }) => params.seed),
       tokenIndex: rows.map(({ index }) => index),
       sampleTargets: rows.map(({ target }) => target),

@@ -63,14 +63,14 @@ export interface Draw {
   readonly tokenIndex: number
 }
 
-/** The best two tokens of a row of processed logits and their scores; the first is the one that is sampled. */
+/** The best two tokens of a row of processed logits and their scores; the first is the one that is sampled, −1 if no logit is a number. */
 export function scoreRow(
   logits: Float64Array,
   settings: Controls,
   { temperature, seed, tokenIndex }: Draw,
 ): { readonly id: number; readonly score: number }[] {
   const floor = temperature === 0 ? -Infinity : keptFloor(logits, settings, temperature)
-  let best = { id: 0, score: -Infinity }
+  let best = { id: -1, score: -Infinity }
   let second = best
   logits.forEach((logit, id) => {
     if (!(logit >= floor)) return

@@ -77,6 +77,9 @@ const families: Readonly<Record<string, Family>> = {
   },
 }
 
+/** Eight times those of the largest Llama. Planning takes time for each, and a file can claim any number. */
+const maxLayers = 1024
+
 /** Absent means 4096, null means none. */
 function readWindow(json: JsonObject): number | undefined {
   return json['sliding_window'] === null ? undefined : readCount(json, 'sliding_window', 4096)
@@ -111,7 +114,7 @@ export function readLlamaConfig(json: JsonObject): LlamaConfig {
     vocabSize: readCount(json, 'vocab_size'),
     hiddenSize,
     intermediateSize: readCount(json, 'intermediate_size'),
-    numLayers: readCount(json, 'num_hidden_layers'),
+    numLayers: readCount(json, 'num_hidden_layers', undefined, maxLayers),
     numHeads,
     numKvHeads,
     headDim,

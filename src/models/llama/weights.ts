@@ -54,3 +54,15 @@ export function headWeight(config: LlamaConfig): WeightExpr {
   if (config.tieWordEmbeddings) return embeddingWeight(config)
   return tensor('lm_head.weight', [config.vocabSize, config.hiddenSize])
 }
+
+/** Tensors that tell whether a checkpoint has the sizes of a configuration, however many layers that claims. */
+export function telltaleWeights(config: LlamaConfig): WeightExpr[] {
+  const linears = ({ q, k, v, o, gate, up, down }: LayerWeights): WeightExpr[] =>
+    [q, k, v, o, gate, up, down].map(({ w }) => w)
+  return [
+    embeddingWeight(config),
+    finalNormWeight(config),
+    ...linears(layerWeights(config, 0)),
+    ...linears(layerWeights(config, config.numLayers - 1)),
+  ]
+}

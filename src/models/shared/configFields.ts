@@ -28,11 +28,16 @@ export function unsupported(field: string, expected: string, got: unknown, fix: 
   })
 }
 
-/** An integer from 1 to `maxCount`. */
-export function readCount(json: JsonObject, field: string, fallback?: number): number {
+/** An integer from 1 to `most`, by default `maxCount`. */
+export function readCount(
+  json: JsonObject,
+  field: string,
+  fallback?: number,
+  most: number = maxCount,
+): number {
   const value = json[field] ?? fallback
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxCount) return value
-  throw configFault(field, `an integer from 1 to ${maxCount}`, value)
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most) return value
+  throw configFault(field, `an integer from 1 to ${most}`, value)
 }
 
 /** An integer from 0 to `maxCount`. */

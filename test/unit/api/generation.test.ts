@@ -99,6 +99,25 @@ describe('pieces', () => {
     expect(last.finish).toMatchObject({ reason: 'stop', usage: { completion_tokens: 4 } })
   })
 
+  test('have no text for ids that the vocabulary leaves out', async () => {
+    const files = byteLevelTokenizer()
+    const added = { id: 270, content: '<|far|>', special: false }
+    const holed = createTokenizer({
+      name: 'holes',
+      tokenizer: { ...files, added_tokens: [...(files['added_tokens'] as object[]), added] },
+      tokenizerConfig: {},
+      generationConfig: {},
+      modelConfig: {},
+      chatTemplate: undefined,
+    })
+    expect(holed.vocabSize).toBe(271)
+    const script = [...bytes('aé').slice(0, 2), 265, ...bytes('é').slice(1), 270, ...bytes('b')]
+    const { text, tokens } = await run(scripted(script), {}, holed)
+    expect(text).toBe('aé<|far|>b')
+    expect(tokens).toEqual(script)
+    expect(() => holed.decode([265])).toThrow(/text\/tokenizer/)
+  })
+
   test('without a tokenizer have no text at all', async () => {
     const pieces = await collect(generatePieces(scripted([5, 6]).engine, undefined, [1], {}))
     expect(pieces.map(({ text }) => text)).toEqual(['', '', ''])

@@ -257,6 +257,24 @@ describe('the model that is opened again', () => {
   })
 })
 
+test.each<[string, (error: Error) => unknown]>([
+  [
+    'throws',
+    (error) => {
+      throw error
+    },
+  ],
+  ['rejects', (error) => Promise.reject(error)],
+])('a listener that %s is shown and ends nothing', async (_how, listener) => {
+  const shown = vi.spyOn(console, 'error').mockReturnValue()
+  const error = new RangeError('of the caller')
+  const { engine } = await open([loseAt('run', 3)], { onEvent: () => listener(error) })
+  expect(await greedyTokens(engine)).toEqual(greedy)
+  expect(await greedyTokens(engine)).toEqual(greedy)
+  expect(shown.mock.calls).toEqual([[error]])
+  shown.mockRestore()
+})
+
 test('an error of a device that lives is not a loss', async () => {
   const device = losableDevice(createReferenceDevice())
   const error = new TypeError('bad step')

@@ -1,6 +1,8 @@
 // `tabhopper bench` against a device that computes nothing: flags, refusals, JSON, lines, the table.
 
 import { describe, expect, it } from 'vitest'
+import { notHere, type KernelResult } from '../../../src/bench/kernels.ts'
+import { kernelReport } from '../../../src/cli/benchReport.ts'
 import type { BenchDevice } from '../../../src/cli/deps.ts'
 import { runCli } from '../../../src/cli/program.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
@@ -94,6 +96,51 @@ describe('bench llm', () => {
     const raised = await bench([...small, '--max-memory', '1GiB'], 1)
     expect(raised.code).toBe(0)
     expect((await bench(small, 1)).code).toBe(1)
+  })
+})
+
+describe('bench kernels', () => {
+  const ran = (op: 'linear' | 'attention', origin: string, variant: string): KernelResult => ({
+    model: 'synthetic:llama-15m',
+    tokens: 1,
+    op,
+    origin,
+    shape: '',
+    variant,
+    isChosen: true,
+    micros: 5,
+    gigabytesPerSecond: 3,
+    gflops: undefined,
+    roofFraction: 0.5,
+    skipped: undefined,
+  })
+  const skipped = (...place: Parameters<typeof ran>): KernelResult => ({
+    ...ran(...place),
+    isChosen: false,
+    micros: undefined,
+    gigabytesPerSecond: undefined,
+    roofFraction: undefined,
+    skipped: notHere,
+  })
+
+  it('prints a row for what ran, and a line an op kind for what does not run here', () => {
+    const lines = kernelReport([
+      ran('linear', 'lm_head', 'plain'),
+      skipped('linear', 'lm_head', 'wide'),
+      skipped('linear', 'lm_head', 'matrix'),
+      ran('linear', 'o_proj', 'wide'),
+      skipped('linear', 'o_proj', 'matrix'),
+      ran('attention', 'attn', 'plain'),
+    ])
+    expect(lines.slice(1, 4).map((line) => line.split(/ {2,}/).slice(2, 4))).toEqual([
+      ['plain *', 'lm_head'],
+      ['wide *', 'o_proj'],
+      ['plain *', 'attn'],
+    ])
+    expect(lines.slice(4)).toEqual([
+      '* the variant that plans take',
+      'linear: not for this adapter or shape: wide (1 of 2), matrix',
+    ])
   })
 })
 

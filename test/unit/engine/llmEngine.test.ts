@@ -52,6 +52,19 @@ function slow(device: Device): Device {
   }
 }
 
+/** From its third step on, no logit of the first row is a number. */
+function overflowing(device: Device): Device {
+  let numRuns = 0
+  return {
+    ...device,
+    async run(...args) {
+      const result = await device.run(...args)
+      if (++numRuns >= 3) result['sampled']!.data[0] = -1
+      return result
+    },
+  }
+}
+
 const recording = (): RecordingDevice => createRecordingDevice(minimalCapabilities)
 
 describe('a token', () => {
@@ -66,6 +79,19 @@ describe('a token', () => {
     expect(calls.map(({ kind }) => kind)).toEqual(Array.from({ length: 20 }, () => 'run'))
     const uploads = calls.map((call) => (call.kind === 'run' ? call.uploadedBytes : Infinity))
     expect(Math.max(...uploads)).toBeLessThan(16 * 1024)
+  })
+
+  test('that no logit gives fails its request, and no other', async () => {
+    const engine = await load(overflowing(recording()))
+    const events: TokenEvent[] = []
+    const failing = (async () => {
+      for await (const event of engine.generate(request(3))) events.push(event)
+    })()
+    const other = drain(engine.generate(request(3)))
+    await expect(failing).rejects.toThrow('[engine/overflow] sampling')
+    expect(events).toHaveLength(2)
+    expect(await other).toHaveLength(5)
+    expect(engine.cacheState()).toMatchObject({ numFree: 6, sequences: [] })
   })
 
   test('of several sequences shares its run with theirs', async () => {

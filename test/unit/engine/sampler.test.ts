@@ -25,6 +25,12 @@ function scheduled(row: number, sampling: Partial<SamplingParams> = {}): Sequenc
 }
 
 describe('sampling inputs', () => {
+  test('of a temperature that would overflow logits are greedy', () => {
+    const builder = new SamplingInputsBuilder()
+    for (const temperature of [1e-38, 1e-5]) builder.addRow(scheduled(2, { temperature }), 7)
+    expect(builder.finish().temperature).toEqual([0, 1e-5])
+  })
+
   test('of a plain request are neutral, and nothing is counted', () => {
     const builder = new SamplingInputsBuilder()
     builder.addSequence(scheduled(2))

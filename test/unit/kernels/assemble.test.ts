@@ -101,7 +101,7 @@ describe('#import', () => {
 
   test('rejects an unknown library and names the known ones', () => {
     expect(() => assemble('#import sorcery')).toThrowErrorMatchingInlineSnapshot(
-      `[RuntimeFault: [device/shader] kernel:1: expected one of linear_epilogue, linear_operands, paged_attention, philox, got sorcery. Mend the shader file.]`,
+      `[RuntimeFault: [device/shader] kernel:1: expected one of linear_epilogue, linear_operands, paged_attention, philox, sequences, got sorcery. Mend the shader file.]`,
     )
   })
 })

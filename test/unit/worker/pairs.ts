@@ -9,7 +9,7 @@ import type { LoadOptions } from '../../../src/worker/protocol.ts'
 import type { Engine, ModelSource } from '../../../src/api/types.ts'
 import { createNullEngine, type NullEngine, type NullEngineOptions } from '../../helpers/nullEngine.ts'
 
-type Connect = (model?: ModelSource, options?: LoadOptions, link?: WorkerLink) => Promise<Engine>
+type Connect = (model?: ModelSource, options?: LoadOptions, start?: () => WorkerLink) => Promise<Engine>
 
 export interface Tab {
   readonly connect: Connect
@@ -64,8 +64,8 @@ export function pair(options: NullEngineOptions = {}, create?: CreateEngine, has
   const openTab = (): Tab => {
     const { locks, dropAll } = all.manager()
     const tab: Tab = {
-      connect: (model = 'null', options = {}, own = link()) =>
-        createWorkerEngine(own, model, options, hasLocks ? locks : undefined),
+      connect: (model = 'null', options = {}, start = link) =>
+        createWorkerEngine(start, model, options, hasLocks ? locks : undefined),
       close: dropAll,
     }
     tabs.push(tab)

@@ -66,6 +66,45 @@ describe('events of an engine', () => {
     expect(tokens).toEqual(greedy)
     expect(events).toMatchObject([{ type: 'recovered', losses: recovered.losses, numSequences: 1 }])
   })
+
+  test('bring the adapter that computes from then on, for all who share the engine', async () => {
+    const adapter = { ...createReferenceDevice().adapter, description: 'another one' }
+    const { connect, openTab } = join({}, (_, options) =>
+      openEngine({
+        options,
+        device: losableDevice(createReferenceDevice(), { loseAt: { call: 'run', count: 3 } }),
+        nextDevice: () => ({ ...createReferenceDevice(), adapter }),
+      }),
+    )
+    const options = { dtype: 'f32', maxSeqLen: 64 } as const
+    const seen: string[] = []
+    const onEvent = (): unknown => seen.push(engine.adapter.description)
+    const engine = await connect('gqa', { ...options, onEvent })
+    const other = await openTab().connect('gqa', options)
+    expect(engine.adapter).toEqual(createReferenceDevice().adapter)
+    await engine.completions.create({ prompt, max_tokens: 16 })
+    await vi.waitFor(() => expect(seen).toEqual(['another one']))
+    expect(engine.adapter).toEqual(adapter)
+    await vi.waitFor(() => expect(other.adapter).toEqual(adapter))
+  })
+
+  test('end nothing where a listener throws', async () => {
+    const shown = vi.spyOn(console, 'error').mockReturnValue()
+    let tellAll: LoadOptions['onEvent']
+    const { connect } = join({}, async (_, { onEvent }) => {
+      tellAll = onEvent
+      return createNullEngine()
+    })
+    const error = new RangeError('of the page')
+    const onEvent = (): never => {
+      throw error
+    }
+    const engine = await connect('null', { onEvent })
+    tellAll!(recovered)
+    await vi.waitFor(() => expect(shown).toHaveBeenCalledWith(error))
+    expect(await engine.countTokens('ABC')).toBe(3)
+    shown.mockRestore()
+  })
 })
 
 describe('a store of the page', () => {
@@ -88,8 +127,10 @@ describe('a store of the page', () => {
 
   test('is let go with the engine', async () => {
     const { store, end } = await remoteStore()
+    const source = await store.open('file')
     await end()
-    const silence = new Promise((resolve) => setTimeout(resolve, 50, 'silence'))
-    expect(await Promise.race([readText(store, 'file', 99), silence])).toBe('silence')
+    await expect(readText(store, 'file', 99)).rejects.toMatchObject({ code: 'engine/cancelled' })
+    await expect(source!.read(0, 1)).rejects.toMatchObject({ code: 'engine/cancelled' })
+    await source!.close!()
   })
 })

@@ -308,11 +308,11 @@ describe('a worker of another version', () => {
       const { port } = message as { port: MessagePort }
       port.postMessage({ type: 'refused', version: 99 })
     }
-    const loading = join().connect(
-      'null',
-      {},
-      { postMessage, onFailure: () => undefined, close: () => undefined },
-    )
+    const loading = join().connect('null', {}, () => ({
+      postMessage,
+      onFailure: () => undefined,
+      close: () => undefined,
+    }))
     await expect(loading).rejects.toMatchObject({ code: 'worker/protocol' })
   })
 
@@ -440,20 +440,55 @@ describe('a store of the page', () => {
     await expect(opening).rejects.toMatchObject({ code: 'file/io', where: 'disk' })
   })
 
-  test('whose page is gone does not hold up the load', async () => {
+  const never = (): Promise<never> => new Promise(() => undefined)
+  const silent = { name: 'x', size: 9, read: async () => bytes.subarray(0, 1) }
+
+  test.each<[string, FileStore]>([
+    ['opening', { name: 'folder', open: never }],
+    ['reading', { name: 'folder', open: async () => ({ ...silent, read: never }) }],
+    ['closing', { name: 'folder', open: async () => ({ ...silent, close: never }) }],
+  ])('whose page is gone does not hold up the load (%s)', async (_name, store) => {
     const { connect, closeTabs, host } = join({}, async (model, { signal }) => {
       const source = await (model as FileStore).open('x')
-      await source!.read(0, 1, signal)
-      return createNullEngine()
+      try {
+        await source!.read(0, 1, signal)
+        return await untilAborted(signal)
+      } finally {
+        await source!.close!()
+      }
     })
-    const source = { name: 'x', size: 9, read: () => new Promise<never>(() => undefined) }
-    const loading = connect({ name: 'folder', open: async () => source })
+    const loading = connect(store)
     loading.catch(() => undefined)
     await vi.waitFor(() => expect(host.numRequests).toBe(1))
     await tick()
     closeTabs()
     await expect(loading).rejects.toMatchObject({ code: 'engine/cancelled' })
-    await vi.waitFor(() => expect(host.numEngines).toBe(0))
+    await vi.waitFor(() => expect([host.numEngines, host.numClients]).toEqual([0, 0]))
+  })
+
+  test('has its files closed when the engine goes, one that is just being opened too', async () => {
+    const closed: string[] = []
+    let openLate = (): void => undefined
+    const gate = new Promise<void>((resolve) => (openLate = resolve))
+    const store: FileStore = {
+      name: 'folder',
+      async open(path) {
+        if (path === 'late') await gate
+        return { ...silent, close: async () => void closed.push(path) }
+      },
+    }
+    let late: Promise<unknown> | undefined
+    const { connect } = join({}, async (model) => {
+      await (model as FileStore).open('early')
+      late = (model as FileStore).open('late').catch((error: unknown) => error)
+      return createNullEngine()
+    })
+    const engine = await connect(store)
+    await engine.dispose()
+    expect(await late).toMatchObject({ code: 'engine/cancelled' })
+    await vi.waitFor(() => expect(closed).toEqual(['early']))
+    openLate()
+    await vi.waitFor(() => expect(closed).toEqual(['early', 'late']))
   })
 
   test('can be files, which cross as they are', async () => {

@@ -1,0 +1,30 @@
+// Checks of what a load is given, before anything is opened. Not here: ranges, which depend on the model (model.ts).
+
+import { isRecord } from '../core/files.ts'
+import { checkSignal, checkTypes, inputFault } from './options.ts'
+import type { EngineOptions, ModelOptions, ModelSource } from './types.ts'
+
+/** Throws engine/input for options of a wrong type. */
+export function checkLoadOptions(options: EngineOptions & ModelOptions): void {
+  const isObject: boolean = isRecord(options)
+  if (!isObject) throw inputFault('options', 'an object', options)
+  checkTypes(options, 'function', ['onProgress', 'onNotice', 'onEvent'])
+  checkTypes(options, 'string', ['revision', 'token'])
+  checkTypes(options, 'boolean', ['cache', 'deterministic', 'warmUp'])
+  checkSignal(options.signal)
+}
+
+/** Throws engine/input for what is no source of a model. */
+export function checkModelSource(source: ModelSource): void {
+  const isStore = isRecord(source) && typeof source['open'] === 'function'
+  if (typeof source === 'string' || isStore || isFiles(source)) return
+  throw inputFault('model', 'an address, a hub id, files or a FileStore', source)
+}
+
+/** By what is used of a File: those of another document are of another class. */
+function isFiles(source: unknown): boolean {
+  const isList = typeof source === 'object' && source !== null && 'length' in source
+  const isFile = (file: unknown): boolean =>
+    typeof file === 'object' && file !== null && 'name' in file && 'slice' in file
+  return isList && Array.from(source as ArrayLike<unknown>).every(isFile)
+}

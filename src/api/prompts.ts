@@ -1,0 +1,56 @@
+// What a request asks → token ids, checked. Not here: what else it says (sampling.ts), or whether ids and their number suit
+// the model (engine/llm/llmEngine.ts).
+
+import { RuntimeFault } from '../core/errors.ts'
+import { isRecord } from '../core/files.ts'
+import type { ChatMessage } from '../text/chatTemplate.ts'
+import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
+import { inputFault } from './options.ts'
+
+/** Token ids of a text, or the given ones. Throws engine/input, text/tokenizer for a text without a tokenizer. */
+export function encodePrompt(
+  tokenizer: Tokenizer | undefined,
+  prompt: string | readonly number[],
+): readonly number[] {
+  return typeof prompt === 'string'
+    ? requireTokenizer(tokenizer).encode(prompt)
+    : checkTokens('prompt', 'a text or token ids', prompt)
+}
+
+/** Token ids of a conversation up to where the assistant speaks. Throws engine/input, text/template, text/tokenizer. */
+export function encodeMessages(
+  tokenizer: Tokenizer | undefined,
+  messages: readonly ChatMessage[],
+): readonly number[] {
+  checkMessages(messages)
+  return encodeChat(requireTokenizer(tokenizer), messages, { addGenerationPrompt: true })
+}
+
+/** The list, typed arrays among them; throws engine/input for what is none. */
+export function checkTokens(where: string, expected: string, tokens: readonly number[]): readonly number[] {
+  if (Array.isArray(tokens) || (ArrayBuffer.isView(tokens) && 'length' in tokens)) return tokens
+  throw inputFault(where, expected, tokens)
+}
+
+/** Templates print whatever they are given: a wrong type would become a wrong prompt. */
+function checkMessages(messages: readonly ChatMessage[]): void {
+  if (!Array.isArray(messages)) throw inputFault('messages', 'a list of messages', messages)
+  for (const [index, message] of messages.entries()) {
+    const where = `messages[${index}]`
+    if (!isRecord(message)) throw inputFault(where, 'a message', message)
+    const { role, content } = message
+    if (typeof role !== 'string') throw inputFault(`${where}.role`, 'a text', role)
+    if (typeof content !== 'string' && content !== null)
+      throw inputFault(`${where}.content`, 'a text or null', content)
+  }
+}
+
+function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
+  if (tokenizer !== undefined) return tokenizer
+  throw new RuntimeFault('text/tokenizer', {
+    where: 'model folder',
+    expected: 'tokenizer.json',
+    got: 'none',
+    fix: 'Pass token ids to completions or logits, or add the tokenizer files.',
+  })
+}

@@ -1,0 +1,182 @@
+// What callers in JavaScript may pass: every field of a wrong type is engine/input and says which, in the thread and through
+// a worker; null is as left out. Ranges are in engine.test.ts.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import type { ChatCompletionRequest, CompletionRequest, Engine, ModelSource } from '../../../src/api/types.ts'
+import { createEngine } from '../../../src/index.ts'
+import { createEngine as createNodeEngine } from '../../../src/node.ts'
+import { pair } from '../worker/pairs.ts'
+import { collect, greedy, openEngine, prompt } from './models.ts'
+
+const { connect, closeTabs } = pair({}, (_, options) => openEngine({ options }))
+const local = await openEngine()
+const remote = await connect('gqa', { dtype: 'f32', maxSeqLen: 64 })
+const places: [string, Engine][] = [
+  ['in the thread', local],
+  ['through a worker', remote],
+]
+afterAll(async () => {
+  await remote.dispose()
+  await local.dispose()
+  closeTabs()
+})
+
+const sparse = Object.assign([], { 0: 1, 2: 3, length: 3 })
+const wrongOptions: [string, unknown][] = [
+  ['temperature', '0.5'],
+  ['temperature', [1]],
+  ['top_k', '4'],
+  ['top_p', true],
+  ['min_p', '0'],
+  ['repetition_penalty', {}],
+  ['presence_penalty', 'a'],
+  ['frequency_penalty', []],
+  ['seed', '1'],
+  ['seed', 1n],
+  ['max_tokens', '5'],
+  ['max_tokens', true],
+  ['logit_bias', 'abc'],
+  ['logit_bias', [1, 2]],
+  ['logit_bias', 5],
+  ['stop', 5],
+  ['stop', { 0: 'a' }],
+  ['stop', ['a', 5]],
+  ['stop', ['a', undefined]],
+  ['stop', ['a', null]],
+  ['stop', sparse],
+]
+const wrongPrompts: [string, unknown][] = [
+  ['prompt', undefined],
+  ['prompt', null],
+  ['prompt', 5],
+  ['prompt', { 0: 1, length: 1 }],
+  ['prompt', ['A']],
+  ['prompt', [1, undefined, 3]],
+  ['prompt', [1, null]],
+  ['prompt', [1n]],
+  ['prompt', sparse],
+  ['prompt', Float32Array.of(1, 0.5)],
+]
+const user = { role: 'user', content: 'A' }
+const wrongMessages: [string, unknown][] = [
+  ['messages', undefined],
+  ['messages', 'A'],
+  ['messages', user],
+  ['messages[0]', [null]],
+  ['messages[1]', [user, 'A']],
+  ['messages[0].role', [{ content: 'A' }]],
+  ['messages[0].role', [{ role: 5, content: 'A' }]],
+  ['messages[0].content', [{ role: 'user' }]],
+  ['messages[0].content', [{ role: 'user', content: 5 }]],
+  ['messages[1].content', [user, { role: 'user', content: [{ type: 'text', text: 'A' }] }]],
+]
+
+describe.each(places)('%s', (_place, engine) => {
+  const refused = { name: 'RuntimeFault', code: 'engine/input' }
+
+  test.each([...wrongOptions, ...wrongPrompts])('%s cannot be %o', async (where, value) => {
+    const request = { prompt, max_tokens: 1, [where]: value } as CompletionRequest
+    const streamed = collect(engine.completions.create({ ...request, stream: true }))
+    await expect(streamed).rejects.toMatchObject({ ...refused, where })
+    await expect(engine.completions.create(request)).rejects.toMatchObject({ ...refused, where })
+  })
+
+  test.each([...wrongOptions, ...wrongMessages])('%s of a chat cannot be %o', async (where, value) => {
+    const field = where.replace(/\[.*/, '')
+    const request = { messages: [user], max_tokens: 1, [field]: value } as unknown as ChatCompletionRequest
+    const streamed = collect(engine.chat.completions.create({ ...request, stream: true }))
+    await expect(streamed).rejects.toMatchObject({ ...refused, where })
+    await expect(engine.chat.completions.create(request)).rejects.toMatchObject({ ...refused, where })
+  })
+
+  test.each<[string, object | undefined]>([
+    ['request', undefined],
+    ['stream', { prompt, stream: 'yes' }],
+    ['signal', { prompt, signal: 'now' }],
+    ['signal', { prompt, signal: {} }],
+  ])('%s cannot be as in %o', async (where, request) => {
+    const asked = engine.completions.create(request as CompletionRequest & { stream?: false })
+    await expect(asked).rejects.toMatchObject({ ...refused, where })
+  })
+
+  test('a signal that is none is refused by a stream at once', () => {
+    const request = { prompt, stream: true, signal: {} as AbortSignal } as const
+    expect(() => engine.completions.create(request)).toThrow(/\[engine\/input\] signal/)
+  })
+
+  test.each([[undefined], ['A'], [5], [[1, undefined]]])('logits are not of %o', async (tokens) => {
+    await expect(engine.logits(tokens as number[])).rejects.toMatchObject(refused)
+  })
+
+  test.each([[undefined], [5], [[1, 2]]])('tokens are not counted of %o', async (wrong) => {
+    await expect(engine.countTokens(wrong as unknown as string)).rejects.toMatchObject(refused)
+  })
+
+  test('null is as left out, and typed arrays are lists of tokens', async () => {
+    const nulls = Object.fromEntries(wrongOptions.map(([field]) => [field, null]))
+    const typed = Int32Array.from(prompt) as unknown as number[]
+    const request = {
+      ...nulls,
+      prompt: typed,
+      temperature: 0,
+      max_tokens: 16,
+      stream: null as unknown as false,
+    }
+    const { choices } = await engine.completions.create(request)
+    expect(choices[0]!.tokens).toEqual(greedy)
+  })
+})
+
+describe('a load', () => {
+  const wrongLoads: [string, unknown][] = [
+    ['onProgress', 'log'],
+    ['onNotice', {}],
+    ['onEvent', true],
+    ['signal', {}],
+    ['revision', 5],
+    ['token', ['a']],
+    ['cache', 'no'],
+    ['deterministic', 1],
+    ['warmUp', 'yes'],
+    ['model', undefined],
+    ['model', 5],
+    ['model', {}],
+    ['model', [null]],
+  ]
+
+  test.each([...wrongLoads, ['device', 'gpu'], ['adapter', 5], ['cacheDir', {}]])(
+    'in Node cannot have %s %o',
+    async (where, value) => {
+      const loading = createNodeEngine({ model: 'none', [where]: value })
+      await expect(loading).rejects.toMatchObject({ code: 'engine/input', where })
+    },
+  )
+
+  test.each(wrongLoads)('in a page cannot have %s %o, and starts no worker', async (where, value) => {
+    let numStarted = 0
+    const worker = (): Worker => {
+      numStarted++
+      throw new Error('started')
+    }
+    const loading = createEngine({ model: [], worker, [where]: value })
+    await expect(loading).rejects.toMatchObject({ code: 'engine/input', where })
+    expect(numStarted).toBe(0)
+  })
+
+  test('has options', async () => {
+    await expect(createEngine(undefined as never)).rejects.toMatchObject({ code: 'engine/input' })
+    await expect(createNodeEngine(undefined as never)).rejects.toMatchObject({ code: 'engine/input' })
+  })
+
+  test.each([['bf16'], ['F16'], [16]])('cannot be in %o', async (dtype) => {
+    const options = { dtype: dtype as 'f16' }
+    await expect(openEngine({ options })).rejects.toMatchObject({ code: 'engine/input', where: 'dtype' })
+  })
+
+  test('of what is no model opens no link', async () => {
+    const own = pair()
+    const wrong = own.connect({} as ModelSource)
+    await expect(wrong).rejects.toMatchObject({ code: 'engine/input', where: 'model' })
+    expect([own.numLinks, own.host.numClients]).toEqual([0, 0])
+  })
+})
