@@ -1,7 +1,6 @@
 // The library in Node: the public API over Dawn or the reference device, with models from directories, URLs and hubs.
 
 import { existsSync } from 'node:fs'
-import { freemem } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { orderedProgress } from './api/loadProgress.ts'
@@ -139,11 +138,14 @@ async function openBoth(options: NodeEngineOptions): Promise<OpenedModel> {
   }
 }
 
-/** Where the adapter computes in the host's memory; the reference device is for small models only. */
+/**
+ * Where the adapter computes in the host's memory, of which a container may have less than is free; the reference device
+ * is for small models only.
+ */
 function defaultBudget(
   { name, adapter }: Device,
   { maxMemory }: NodeEngineOptions,
 ): Pick<EngineOptions, 'maxMemory'> {
   if (maxMemory !== undefined || name === 'reference' || !adapter.isSoftware) return {}
-  return { maxMemory: softwareBudget(freemem()) }
+  return { maxMemory: softwareBudget(process.availableMemory()) }
 }

@@ -171,7 +171,10 @@ export interface Engine extends AsyncDisposable {
    * what its template adds, the opening of the answer included. Computes nothing; longer than the context is no error.
    */
   countTokens(prompt: string | readonly ChatMessage[], options?: { signal?: AbortSignal }): Promise<number>
-  /** Logits of every position of a token sequence, on an empty cache. */
+  /**
+   * Logits of every position of a token sequence, on an empty cache of its own. Calls take turns. Throws engine/memory where
+   * that exceeds `maxMemory`, device/memory where the device has no room for it.
+   */
   logits(tokens: readonly number[], options?: { signal?: AbortSignal }): Promise<LogitsResult>
   /** Bytes on the device by owner. */
   memory(): Readonly<Record<BufferOwner, number>>

@@ -1,6 +1,6 @@
 // Opens the device that benchmarks run on. Only src/cli.ts imports this, when needed.
 
-import { loadavg, freemem } from 'node:os'
+import { loadavg } from 'node:os'
 import { openDawnGpu } from '../device/dawn/dawn.ts'
 import { createWebGpuDevice } from '../device/webgpu/webgpu.ts'
 import type { BenchDevice } from './deps.ts'
@@ -10,7 +10,7 @@ export async function openBenchDevice(adapter: string | undefined): Promise<Benc
   return {
     device: createWebGpuDevice(gpu, info, { polls: true }),
     gpu,
-    freeMemoryBytes: freemem(),
+    freeMemoryBytes: process.availableMemory(),
     loadAverage: () => loadavg()[0]!,
   }
 }

@@ -148,7 +148,13 @@ export interface Device {
   dispose(): void
 }
 
-/** Bytes of the buffer through which `bytes` are read back: few sizes, so that buffers can be used again. */
+/**
+ * Largest read-back whose buffer is kept for the next one: the tokens of 64 steps of 256 sequences. What is larger are
+ * logits, which are read now and then, and would stay beside the model outside every budget.
+ */
+export const largestKeptRead: number = 64 * 256 * 4
+
+/** Bytes of the buffer through which `bytes` are read back: of those that are kept few sizes, so that they serve again. */
 export function readbackSize(bytes: number): number {
-  return Math.max(256, 2 ** Math.ceil(Math.log2(bytes)))
+  return bytes > largestKeptRead ? bytes : Math.max(256, 2 ** Math.ceil(Math.log2(bytes)))
 }

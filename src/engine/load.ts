@@ -1,4 +1,5 @@
-// The one place that runs weights → graph → passes → plan → device.prepare, and owns what comes out of it.
+// The two ends of a load: graph → passes → plan, and plans over weights that are there, with states and arena. The way
+// between them is in llm/modelRunner.ts: fit.ts → loadTogether.ts, which runs loadWeights.ts and compiles → preparePlans.
 
 import type { StateId } from '../core/brand.ts'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'

@@ -11,6 +11,8 @@ import { decodeF32, encodeF16 } from '../weights/decode.ts'
 /** Bytes of one upload and, at most, of one read; elements of one conversion. */
 const stagingBytes = 4 * 2 ** 20
 const sliceElements = 2 ** 20
+/** Of a table, whose sines take the thread for some ten milliseconds. */
+const tableElements = sliceElements / 4
 /** Beyond a read: quantised blocks stand out at its ends. */
 const readMargin = 4096
 
@@ -19,6 +21,8 @@ export interface LoadWeightsOptions {
   /** Called with bytes of device weights written so far. */
   readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined
 }
+
+type Table = Extract<WeightExpr, { kind: 'table' }>
 
 type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
 
@@ -163,18 +167,9 @@ class Evaluator {
       case 'tensor':
         yield* this.#readTensor(expr.name, start, count, dtype)
         return
-      case 'table': {
-        const values = expr.values()
-        for (let done = 0; done < count; done += sliceElements) {
-          const begin = start + done
-          yield this.#convert(
-            values.subarray(begin, Math.min(begin + sliceElements, start + count)),
-            dtype,
-            expr.name,
-          )
-        }
+      case 'table':
+        yield* this.#computeTable(expr, start, count, dtype)
         return
-      }
       case 'slice': {
         const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
         yield* this.evaluate(expr.of, start + expr.start * rowElements, count, dtype)
@@ -206,6 +201,20 @@ class Evaluator {
       const raw = await this.#checkpoint.read(name, start + done, length, this.#signal, this.#raw)
       // The same format on both sides needs no conversion.
       yield info.dtype === dtype ? raw : this.#convert(decodeF32(info.dtype, raw, this.#decoded), dtype, name)
+    }
+  }
+
+  /** Slices are of whole rows, and so are these elements. */
+  async *#computeTable(table: Table, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
+    const rowElements = numElements(table) / table.shape[0]!
+    const most = Math.floor(tableElements / rowElements)
+    invariant(start % rowElements === 0 && most > 0, `rows of ${table.name} can be computed apart`)
+    const end = (start + count) / rowElements
+    for (let row = start / rowElements; row < end; row += most) {
+      throwIfCancelled(this.#signal, table.name)
+      yield this.#convert(table.values(row, Math.min(most, end - row)), dtype, table.name)
+      // The thread is others' in between, also to cancel the load.
+      if (row + most < end) await new Promise((resolve) => setTimeout(resolve))
     }
   }
 

@@ -10,12 +10,15 @@ export type WeightExpr =
   | { readonly kind: 'slice'; readonly of: WeightExpr; readonly start: number; readonly length: number }
   /** Parts stacked along the first axis. */
   | { readonly kind: 'concat'; readonly parts: readonly WeightExpr[] }
-  /** Values computed on the host, such as rotary tables. `name` identifies the values: equal names, equal values. */
+  /**
+   * Values computed on the host, such as rotary tables, some rows [firstRow, firstRow + numRows) of the first axis at a
+   * time. `name` identifies the values: equal names, equal values.
+   */
   | {
       readonly kind: 'table'
       readonly name: string
       readonly shape: readonly number[]
-      readonly values: () => Float32Array
+      readonly values: (firstRow: number, numRows: number) => Float32Array
     }
 
 export function tensor(name: string, shape: readonly number[]): WeightExpr {

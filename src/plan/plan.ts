@@ -5,7 +5,7 @@ import { RuntimeFault, invariant } from '../core/errors.ts'
 import { evalDim, type DimEnv } from '../graph/dim.ts'
 import type { Graph, Op } from '../graph/graph.ts'
 import { opDef } from '../graph/ops/index.ts'
-import { assembleShader } from '../kernels/assemble.ts'
+import { ShaderAssembler } from '../kernels/assemble.ts'
 import type { KernelConfig, KernelProblem, KernelSet, KernelVariant, TensorView } from '../kernels/spec.ts'
 import { placeValues, viewOf, viewValues, type PlacedValues, type Scratch } from './place.ts'
 import { layoutStep } from './step.ts'
@@ -44,6 +44,7 @@ export function makePlan(graph: Graph, options: PlanOptions): Plan {
   )
   const placed = placeValues(graph, views, scratch, maxima, step)
   for (const buffer of placed.buffers) checkBufferSize(buffer, capabilities)
+  const assembler = new ShaderAssembler(capabilities)
   const dispatches = choices.flatMap((choice): Dispatch[] => {
     if (choice === undefined) return []
     const { op } = choice.problem
@@ -55,7 +56,7 @@ export function makePlan(graph: Graph, options: PlanOptions): Plan {
       config.bindings.map(({ tensor, access }) =>
         bindTensor(op, tensor, places, placed.buffers, step, access),
       )
-    return dispatchesOf(choice, bind, options)
+    return dispatchesOf(choice, bind, assembler, options)
   })
   const outputs = Object.fromEntries(
     Object.entries(graph.outputs).map(([name, id]) => [name, placeOf(placed, id)]),
@@ -93,6 +94,7 @@ function chooseKernel(
 function dispatchesOf(
   { opIndex, problem, variant }: Choice,
   bind: (config: KernelConfig) => BoundBuffer[],
+  assembler: ShaderAssembler,
   { capabilities, maxima }: PlanOptions,
 ): Dispatch[] {
   const { op } = problem
@@ -105,7 +107,7 @@ function dispatchesOf(
       op: op.kind,
       opIndex,
       variant: stage.name,
-      shader: assembleShader(stage, config, problem, capabilities),
+      shader: assembler.assemble(stage, config, problem),
       bindings: bind(config),
       workgroupSize: config.workgroupSize,
       grid: config.grid,

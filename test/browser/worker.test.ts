@@ -1,6 +1,6 @@
 // The engine in real workers of a real browser: the same tokens as in the page, stops, sharing, frames that go away.
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createEngine, type Engine, type LoadProgress, type WebEngineOptions } from '../../src/index.ts'
 import { tinyLlamaFiles, tinyLlamaStore } from './tinyLlama.ts'
 
@@ -112,7 +112,19 @@ describe('an injected device', () => {
     const adapter = await navigator.gpu.requestAdapter()
     const device = await adapter!.requestDevice()
     const engine = await load({ device })
+    const errors: string[] = []
+    device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message))
+    device.createBuffer({
+      label: 'blunder',
+      size: 16,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE,
+    })
+    // Chromium keeps calls back until there is something to wait for.
+    await device.queue.onSubmittedWorkDone()
+    await vi.waitFor(() => expect(errors).toEqual([expect.stringContaining('blunder')]))
+    // Nor does an error of the owner's disturb it.
     expect(await tokensOf(engine)).toEqual(await greedy())
+    expect(errors).toHaveLength(1)
     await engine.dispose()
     const buffer = device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ })
     await buffer.mapAsync(GPUMapMode.READ)

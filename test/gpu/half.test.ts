@@ -5,17 +5,13 @@ import { GraphBuilder } from '../../src/graph/builder.ts'
 import { symbol } from '../../src/graph/dim.ts'
 import { testDevice } from '../helpers/devices.ts'
 import { runGraph } from '../helpers/runGraph.ts'
+import { tableOf } from '../helpers/tableOf.ts'
 
 const table = [40_000, -40_000, 30_000, 1, 60_000, -60_000, 1.5, 65_504]
 
 test.each(['packed', 'native'] as const)('%s halves saturate', async (half) => {
   const b = new GraphBuilder('saturation')
-  const values = {
-    kind: 'table',
-    name: 'large',
-    shape: [1, 8],
-    values: () => Float32Array.from(table),
-  } as const
+  const values = tableOf('large', [1, 8], () => Float32Array.from(table))
   const ids = b.input('ids', 'i32', [symbol('T')])
   const x = b.apply('embedding', 'x', { table: b.weight(values, 'f32'), ids }, { dtype: 'f16' })
   b.output('y', b.apply('add', 'y', { a: x, b: x }, { dtype: 'f16' }))

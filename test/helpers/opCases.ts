@@ -10,6 +10,7 @@ import { removeDead, splitWeights } from '../../src/passes/index.ts'
 import { f16Bits, f16Value } from '../../src/core/dtype.ts'
 import type { StepValues } from '../../src/plan/step.ts'
 import { seededRandom } from './random.ts'
+import { tableOf } from './tableOf.ts'
 
 export interface OpCase {
   readonly name: string
@@ -31,7 +32,7 @@ function random(name: string, shape: readonly number[], seed: number, scale = 1)
   const length = shape.reduce((product, dim) => product * dim, 1)
   const rng = seededRandom(seed)
   const values = Float32Array.from({ length }, () => f16Value(f16Bits(rng.normal() * scale)))
-  return { kind: 'table', name: `${name} ${seed}`, shape, values: () => values }
+  return tableOf(`${name} ${seed}`, shape, () => values)
 }
 
 /** Activations arrive through an embedding of random rows, since step inputs have 32-bit integer rows only. */

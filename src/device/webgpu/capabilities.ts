@@ -41,14 +41,15 @@ export function describeAdapter(
   backend: string,
 ): AdapterInfo {
   const { info } = adapter
+  // Browsers mask device and description: of SwiftShader, Chromium then tells the architecture alone.
+  const names = `${info.architecture} ${info.device} ${info.description}`
   return {
     vendor: info.vendor,
     architecture: info.architecture,
     device: info.device,
     description: info.description,
     backend,
-    isSoftware:
-      info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${info.device} ${info.description}`),
+    isSoftware: info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(names),
     features: [...adapter.features].sort(),
     subgroupMatrices: matricesOf(info),
     subgroupMinSize: info.subgroupMinSize,

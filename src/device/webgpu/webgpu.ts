@@ -17,6 +17,7 @@ import type {
 } from '../device.ts'
 import { MemoryLedger } from '../ledger.ts'
 import { capabilitiesOf, type HalfMode } from './capabilities.ts'
+import { makeBuffer, scoped, type ScopedErrors } from './errorScopes.ts'
 import { PipelineCache } from './pipelines.ts'
 import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
 import { Pacer } from './pacer.ts'
@@ -30,7 +31,7 @@ export interface WebGpuOptions {
   readonly half?: HalfMode | undefined
   /** Whether waiting keeps a core busy, as Dawn does in Node; a browser waits for free. */
   readonly polls?: boolean | undefined
-  /** Leaves the GPUDevice to its owner on dispose. */
+  /** Others use the GPUDevice, too: it is left to its owner on dispose, and errors of others are not ours. */
   readonly isBorrowed?: boolean
 }
 
@@ -58,33 +59,15 @@ export function createWebGpuDevice(
     failure ??= lostFault(message)
     return { reason, message }
   })
-  const onError = ({ error }: GPUUncapturedErrorEvent): void => {
-    failure ??= new RuntimeFault('device/validation', {
-      where: adapter.description,
-      expected: 'commands that the device accepts',
-      got: error.message,
-      fix: 'This is a bug in tabhopper; please report it.',
-      cause: error,
-    })
-  }
-  gpu.addEventListener('uncapturederror', onError)
+  /** From here on nothing is right on this device. */
+  const fail = (error: GPUError): RuntimeFault => (failure ??= validationFault(adapter, error))
+  if (options.isBorrowed !== true) gpu.addEventListener('uncapturederror', ({ error }) => void fail(error))
 
   async function alloc(bytes: number, owner: BufferOwner, label: string): Promise<GpuBuffer> {
     if (failure !== undefined) throw failure
-    gpu.pushErrorScope('out-of-memory')
-    gpu.pushErrorScope('validation')
-    const handle = gpu.createBuffer({ label, size: Math.max(bytes, 16), usage: usageOf(owner) })
-    const [invalid, noMemory] = await Promise.all([gpu.popErrorScope(), gpu.popErrorScope()])
-    const error = invalid ?? noMemory
-    if (error !== null) {
-      throw new RuntimeFault('device/memory', {
-        where: `${owner} ${label}`,
-        expected: `${bytes} bytes of device memory`,
-        got: error.message,
-        fix: 'Use a smaller model, dtype, batch or maxSeqLen.',
-        cause: error,
-      })
-    }
+    const descriptor = { label, size: Math.max(bytes, 16), usage: usageOf(owner) }
+    const { handle, made } = makeBuffer(gpu, descriptor, `${owner} ${label}`)
+    await made
     ledger.add(owner, bytes)
     const buffer: GpuBuffer = {
       label,
@@ -109,7 +92,18 @@ export function createWebGpuDevice(
     batch?: ReadBatch,
   ): Promise<Record<string, StepOutput>> {
     if (failure !== undefined) throw failure
-    const { plan, stepBuffer, handles, encode, encodeApart } = prepared
+    const { value: reads, errors } = scoped(gpu, () => submit(prepared, step, outputs, timer, batch))
+    const results = resultsOf(reads, errors)
+    return pacer === undefined || reads.length === 0 ? results : pacer.wait(results)
+  }
+
+  function submit(
+    { plan, stepBuffer, handles, encode, encodeApart }: GpuPlan,
+    step: Step,
+    outputs: readonly string[],
+    timer: DispatchTimer | undefined,
+    batch: ReadBatch | undefined,
+  ): PendingRead[] {
     gpu.queue.writeBuffer(stepBuffer.handle, 0, step.words as Int32Array<ArrayBuffer>)
     const encoder = gpu.createCommandEncoder()
     if (timer === undefined) {
@@ -127,18 +121,30 @@ export function createWebGpuDevice(
       return { name, location, shape, place }
     })
     gpu.queue.submit([encoder.finish()])
-    const results = readOutputs(reads)
-    return pacer === undefined || reads.length === 0 ? results : pacer.wait(results)
+    return reads
   }
 
-  async function readOutputs(reads: readonly PendingRead[]): Promise<Record<string, StepOutput>> {
+  async function resultsOf(
+    reads: readonly PendingRead[],
+    errors: Promise<ScopedErrors>,
+  ): Promise<Record<string, StepOutput>> {
+    // Those of a lost device are not to be had; its news come by themselves.
+    const verdict = errors.then(
+      ({ validation, memory }) => validation ?? memory,
+      () => null,
+    )
     const results: Record<string, StepOutput> = {}
     for (const { name, location, shape, place } of reads) {
-      const raw = await place.read().catch((error: unknown) => {
-        throw failure ?? lostFault(String(error))
+      const raw = await place.read().catch(async (error: unknown) => {
+        // Nothing to read into: that the step was refused is only a consequence.
+        if (error instanceof RuntimeFault) throw error
+        const cause = await verdict
+        throw cause === null ? (failure ?? lostFault(String(error))) : fail(cause)
       })
       results[name] = { shape, data: decodeOutput(raw, place.offset, location, shape) }
     }
+    const error = await verdict
+    if (error !== null) throw fail(error)
     if (failure !== undefined) throw failure
     return results
   }
@@ -193,10 +199,19 @@ export function createWebGpuDevice(
     dispose() {
       for (const buffer of buffers) buffer.destroy()
       readback.dispose()
-      if (options.isBorrowed === true) gpu.removeEventListener('uncapturederror', onError)
-      else gpu.destroy()
+      if (options.isBorrowed !== true) gpu.destroy()
     },
   }
+}
+
+function validationFault({ description }: AdapterInfo, error: GPUError): RuntimeFault {
+  return new RuntimeFault('device/validation', {
+    where: description,
+    expected: 'commands that the device accepts',
+    got: error.message,
+    fix: 'This is a bug in tabhopper; please report it.',
+    cause: error,
+  })
 }
 
 function lostFault(message: string): RuntimeFault {

@@ -4,12 +4,13 @@ import { AsyncQueue } from '../../core/asyncQueue.ts'
 import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
 import { shown } from '../../core/files.ts'
 import { tell } from '../../core/tell.ts'
+import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import type { Plan } from '../../plan/types.ts'
 import { blockSize, checkContext, maxBatchesInFlight } from '../load.ts'
-import type { ShrunkOption } from '../memory.ts'
+import type { ShrunkOption } from '../fit.ts'
 import { BlockManager } from './blockManager.ts'
 import { CacheView, type CacheState } from './cacheState.ts'
 import type { LogitsOptions } from './logits.ts'
@@ -52,6 +53,9 @@ export class LlmEngine {
   readonly #cacheView = new CacheView()
   readonly #timers = new Set<OnTimed>()
   readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
+  /** Of logits: each call has a KV cache and an arena of its own, and there is room for one of them. */
+  readonly #turns = new Turns()
+  readonly #ending = new AbortController()
   #runner: Runner
   #recovering: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -138,10 +142,21 @@ export class LlmEngine {
     }
   }
 
-  /** Logits of every position of `tokens`, over a cache of their own. */
+  /**
+   * Logits of every position of `tokens`, over a cache of their own; one call at a time. Throws engine/memory where they do
+   * not fit the budget beside the model, engine/context, engine/input, engine/cancelled.
+   */
   logits(tokens: readonly number[], options: LogitsOptions = {}): Promise<(Float32Array | Float64Array)[]> {
     this.#checkPrompt(tokens)
-    return this.#logits(tokens, options)
+    const signal = AbortSignal.any([
+      this.#ending.signal,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ])
+    const budget = this.options.budget?.bytes
+    const work = (): ReturnType<LlmEngine['logits']> => this.#logits(tokens, { budget, ...options, signal })
+    return this.#turns.take(work, 'logits', signal).catch((error: unknown) => {
+      throw signal.aborted && signal.reason === this.#ending.signal.reason ? disposedFault() : error
+    })
   }
 
   async #logits(tokens: readonly number[], options: LogitsOptions): Promise<(Float32Array | Float64Array)[]> {
@@ -165,7 +180,8 @@ export class LlmEngine {
 
   async #free(): Promise<void> {
     this.#recovery.abort()
-    await Promise.allSettled([this.#loop, this.#recovering])
+    this.#ending.abort()
+    await Promise.allSettled([this.#loop, this.#recovering, this.#turns.over])
     this.#failAll(disposedFault())
     this.#runner.dispose()
   }

@@ -6,6 +6,7 @@ import type { Device, DeviceBuffer } from '../../device/device.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import { StepWriter } from '../../plan/step.ts'
 import { blockSize, planLlama, preparePlans, type LlmShape } from '../load.ts'
+import { checkLogits, type MemoryPlan } from '../memory.ts'
 import { BlockManager } from './blockManager.ts'
 import { Sequence } from './sequence.ts'
 import { buildStepInputs } from './step.ts'
@@ -16,19 +17,32 @@ export interface LogitsOptions {
   readonly chunks?: readonly number[] | undefined
   /** Order in which KV blocks are handed out. */
   readonly blockOrder?: readonly number[] | undefined
+  /** Bytes that the model and these logits may take together. */
+  readonly budget?: number | undefined
+}
+
+/** The loaded model whose logits they are. */
+export interface LogitsModel {
+  readonly device: Device
+  readonly config: LlamaConfig
+  readonly options: Pick<LlmShape, 'dtype' | 'maxSeqLen' | 'deterministic'>
+  readonly weights: ReadonlyMap<string, DeviceBuffer>
+  /** What it takes by itself. */
+  readonly memory: MemoryPlan
 }
 
 const defaultChunk = 128
 
-/** One row of `vocabSize` logits for each token. */
+/**
+ * One row of `vocabSize` logits for each token. Throws engine/memory above the budget, before anything is allocated, and
+ * engine/cancelled; what it allocated is freed then.
+ */
 export async function runLogits(
-  device: Device,
-  config: LlamaConfig,
-  { dtype, maxSeqLen, deterministic }: Pick<LlmShape, 'dtype' | 'maxSeqLen' | 'deterministic'>,
-  weights: ReadonlyMap<string, DeviceBuffer>,
+  { device, config, options, weights, memory }: LogitsModel,
   tokens: readonly number[],
-  { signal, chunks = evenChunks(tokens.length), blockOrder }: LogitsOptions,
+  { signal, chunks = evenChunks(tokens.length), blockOrder, budget }: LogitsOptions,
 ): Promise<(Float32Array | Float64Array)[]> {
+  const { dtype, maxSeqLen, deterministic } = options
   const largest = Math.max(...chunks)
   const numBlocks = blockOrder?.length ?? Math.ceil(tokens.length / blockSize)
   const plans = planLlama(
@@ -37,7 +51,8 @@ export async function runLogits(
     [{ T: largest, S: 1, R: largest }],
     device.capabilities,
   )
-  const loaded = await preparePlans(device, plans, weights)
+  if (budget !== undefined) checkLogits(plans[0]!, tokens.length, memory, budget)
+  const loaded = await preparePlans(device, plans, weights, signal)
   try {
     const prepared = loaded.plans[0]!
     const writer = new StepWriter(prepared.plan.step, prepared.plan.maxima)

@@ -1,4 +1,4 @@
-// A model on one device: its weights, its plans, and the steps that run there. It ends with its device.
+// A model on one device: how it is loaded, its weights, its plans, and the steps that run there. It ends with its device.
 // Not here: which steps, and what becomes of their tokens (llmEngine.ts).
 
 import { invariant } from '../../core/errors.ts'
@@ -11,7 +11,8 @@ import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
-import { fitPlans, withSum, type FittedPlans, type LlmSizes, type MemoryBudget } from '../memory.ts'
+import { fitPlans, type FittedPlans, type MemoryBudget } from '../fit.ts'
+import { withSum, type LlmSizes } from '../memory.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 import { buildStepInputs } from './step.ts'
@@ -27,8 +28,8 @@ export type OnTimed = (step: TimedStep & { readonly dims: DimEnv }) => void
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
   readonly device: Device
   readonly config: LlamaConfig
-  /** Options as they are in force, and which were made smaller to keep the budget. */
-  readonly fitted: Pick<FittedPlans<Options>, 'options' | 'shrunk'>
+  /** Options as they are in force, which were made smaller to keep the budget, and what the model takes. */
+  readonly fitted: Omit<FittedPlans<Options>, 'plans'>
   readonly #weights: ReadonlyMap<string, DeviceBuffer>
   readonly #loaded: LoadedPlans
   readonly #writers: ReadonlyMap<PreparedPlan, StepWriter>
@@ -37,13 +38,13 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   private constructor(
     device: Device,
     config: LlamaConfig,
-    { options, shrunk }: FittedPlans<Options>,
+    { options, shrunk, memory }: FittedPlans<Options>,
     weights: ReadonlyMap<string, DeviceBuffer>,
     loaded: LoadedPlans,
   ) {
     this.device = device
     this.config = config
-    this.fitted = { options, shrunk }
+    this.fitted = { options, shrunk, memory }
     this.#weights = weights
     this.#loaded = loaded
     this.#writers = new Map(
@@ -106,9 +107,10 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     })
   }
 
-  /** Logits of every position of `tokens`, over a cache of their own. */
+  /** Logits of every position of `tokens`, over a cache of their own. Throws engine/memory, engine/cancelled. */
   logits(tokens: readonly number[], options: LogitsOptions): Promise<(Float32Array | Float64Array)[]> {
-    return runLogits(this.device, this.config, this.fitted.options, this.#weights, tokens, options)
+    const { device, config } = this
+    return runLogits({ device, config, ...this.fitted, weights: this.#weights }, tokens, options)
   }
 
   /** Frees the model; the device stays its owner's. Idempotent. */

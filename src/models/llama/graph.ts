@@ -83,7 +83,7 @@ export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Gra
       kind: 'table',
       name: `rotary(${JSON.stringify(config.rope)}, ${headDim}, ${maxSeqLen})`,
       shape: [maxSeqLen, headDim],
-      values: () => rotaryTable(config.rope, headDim, maxSeqLen),
+      values: (firstRow, numRows) => rotaryTable(config.rope, headDim, maxSeqLen, firstRow, numRows),
     },
     'f32',
   )

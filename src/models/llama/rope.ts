@@ -65,19 +65,26 @@ function scaleLlama3(rope: RopeOf<'llama3'>, inverse: number): number {
 }
 
 /**
- * Table [maxSeqLen, rotaryDim]: cosines of all angles of a position, then their sines. A row depends on its position
- * alone, but for `dynamic`, whose frequencies are those of a sequence of `maxSeqLen` tokens.
+ * Table [maxSeqLen, rotaryDim], or rows [firstRow, firstRow + numRows) of it: cosines of all angles of a position, then
+ * their sines. A row depends on its position alone, but for `dynamic`, whose frequencies are those of a sequence of
+ * `maxSeqLen` tokens.
  */
-export function rotaryTable(rope: RopeConfig, rotaryDim: number, maxSeqLen: number): Float32Array {
+export function rotaryTable(
+  rope: RopeConfig,
+  rotaryDim: number,
+  maxSeqLen: number,
+  firstRow = 0,
+  numRows: number = maxSeqLen - firstRow,
+): Float32Array {
   const inverse = inverseFrequencies(rope, rotaryDim, maxSeqLen)
   const scaling = f(rope.kind === 'yarn' ? rope.attentionFactor : 1)
   const half = inverse.length
-  const table = new Float32Array(maxSeqLen * rotaryDim)
-  for (let position = 0; position < maxSeqLen; position++) {
+  const table = new Float32Array(numRows * rotaryDim)
+  for (let row = 0; row < numRows; row++) {
     for (let i = 0; i < half; i++) {
-      const angle = f(position * inverse[i]!)
-      table[position * rotaryDim + i] = f(Math.cos(angle)) * scaling
-      table[position * rotaryDim + half + i] = f(Math.sin(angle)) * scaling
+      const angle = f((firstRow + row) * inverse[i]!)
+      table[row * rotaryDim + i] = f(Math.cos(angle)) * scaling
+      table[row * rotaryDim + half + i] = f(Math.sin(angle)) * scaling
     }
   }
   return table

@@ -11,6 +11,7 @@ import type { EngineOptions, LoadProgress } from '../../../src/api/types.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
+import { zeroedReads } from '../../helpers/zeroedReads.ts'
 import { MemoryChunks } from '../weights/remote/memoryChunks.ts'
 import { TestServer } from '../weights/remote/testServer.ts'
 
@@ -72,7 +73,7 @@ test.each(['download', 'verify', 'upload', 'compile', 'warm-up'] as const)(
   'in the phase %s',
   async (phase) => {
     await using server = await startHub()
-    const device = slow(await openDawnDevice({ backend: 'null' }))
+    const device = slow(zeroedReads(await openDawnDevice({ backend: 'null' })))
     const abort = new AbortController()
     const seen: LoadProgress['phase'][] = []
     let abortedAt = 0

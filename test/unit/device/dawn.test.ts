@@ -5,8 +5,8 @@ import { openDawnDevice, probeDawnAdapter } from '../../../src/device/dawn/dawn.
 import type { Device } from '../../../src/device/device.ts'
 import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { symbol } from '../../../src/graph/dim.ts'
-import type { WeightExpr } from '../../../src/graph/weightExpr.ts'
 import { runGraph } from '../../helpers/runGraph.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 let device: Device
 
@@ -53,7 +53,7 @@ describe('outputs', () => {
   function readColumns(start: number, length: number): Promise<unknown> {
     const b = new GraphBuilder('view')
     const ids = b.input('ids', 'i32', [symbol('T')])
-    const expr: WeightExpr = { kind: 'table', name: 't', shape: [3, 4], values: () => new Float32Array(12) }
+    const expr = tableOf('t', [3, 4], () => new Float32Array(12))
     const x = b.apply('embedding', 'x', { table: b.weight(expr, 'f32'), ids }, { dtype: 'f32' })
     b.output('y', b.apply('slice', 'view', { x }, { start, length }))
     return runGraph(device, b.finish(), { dims: { T: 2, S: 1, R: 1 }, values: { ids: [0, 1] } })

@@ -20,12 +20,13 @@ import { StepWriter } from '../../../src/plan/step.ts'
 import { relativeL2 } from '../../helpers/close.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 import { noCheckpoint, runGraph } from '../../helpers/runGraph.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 const T = symbol('T')
 const S = symbol('S')
 
 function table(name: string, shape: readonly number[], values: ArrayLike<number>): WeightExpr {
-  return { kind: 'table', name, shape, values: () => Float32Array.from(values) }
+  return tableOf(name, shape, () => Float32Array.from(values))
 }
 
 function refOf(shape: readonly number[], values: readonly number[]): RefTensor {

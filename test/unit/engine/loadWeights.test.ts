@@ -18,6 +18,7 @@ import {
   type LoggedCheckpoint,
   type MemoryTensor,
 } from './memoryCheckpoint.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 interface Wanted {
   readonly expr: WeightExpr
@@ -165,12 +166,7 @@ describe('an expression', () => {
   })
 
   test('of a table is computed on the host, sliced like any other', async () => {
-    const table: WeightExpr = {
-      kind: 'table',
-      name: 't',
-      shape: [3, 2],
-      values: () => Float32Array.from(range(6)),
-    }
+    const table = tableOf('t', [3, 2], () => Float32Array.from(range(6)))
     expect(f32(await evaluated(table, 'f32', {}))).toEqual(range(6))
     expect(f32(await evaluated(concat([sliceRows(table, 2, 1), table]), 'f32', {}))).toEqual([
       4,
@@ -197,6 +193,52 @@ describe('an expression', () => {
 })
 
 const mib = 2 ** 20
+
+describe('a large table', () => {
+  const rows = 6000
+  const width = 128
+
+  test('is computed a MiB at a time, each row once', async () => {
+    const asked: [number, number][] = []
+    const table: WeightExpr = {
+      kind: 'table',
+      name: 't',
+      shape: [rows, width],
+      values(firstRow, numRows) {
+        asked.push([firstRow, numRows])
+        return Float32Array.from({ length: numRows * width }, (_, i) => firstRow * width + i)
+      },
+    }
+    expect(f32(await evaluated(table, 'f32', {}))).toEqual(range(rows * width))
+    expect(asked.length).toBeGreaterThan(2)
+    expect(Math.max(...asked.map(([, numRows]) => numRows * width * 4))).toBeLessThanOrEqual(mib)
+    expect(asked.flatMap(([first, numRows]) => range(numRows, first))).toEqual(range(rows))
+  })
+
+  test('leaves time to cancel the load', async () => {
+    const abort = new AbortController()
+    let numCalls = 0
+    const table: WeightExpr = {
+      kind: 'table',
+      name: 't',
+      shape: [rows, width],
+      values(_, numRows) {
+        if (numCalls++ === 0) setTimeout(() => abort.abort())
+        return new Float32Array(numRows * width)
+      },
+    }
+    const loading = loadWeights(
+      keepingDevice(),
+      [planOf({ expr: table, dtype: 'f32' })],
+      memoryCheckpoint({}),
+      {
+        signal: abort.signal,
+      },
+    )
+    await expect(loading).rejects.toThrow('[engine/cancelled] t')
+    expect(numCalls).toBe(1)
+  })
+})
 
 /** 2.5 Mi elements and a bit, so that neither slices nor uploads come out even. */
 const large = 2.5 * mib + 3

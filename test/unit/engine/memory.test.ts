@@ -8,8 +8,10 @@ import { syntheticConfig } from '../../../src/bench/synthetic.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
-import { fitPlans, type FittedPlans, type MemoryPlan } from '../../../src/engine/memory.ts'
+import { fitPlans, type FittedPlans } from '../../../src/engine/fit.ts'
+import type { MemoryPlan } from '../../../src/engine/memory.ts'
 import type { LlmEngineOptions } from '../../../src/engine/llm/llmEngine.ts'
+import { zeroedReads } from '../../helpers/zeroedReads.ts'
 import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 import { openEngine } from '../api/models.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
@@ -32,7 +34,7 @@ describe('the sum', () => {
     ['f32', { dtype: 'f32', maxSeqLen: 20, maxNumSeqs: 3, maxNumBatchedTokens: 12 }],
     ['one sequence', { maxNumSeqs: 1, maxNumBatchedTokens: 40 }],
   ])('is what a device holds once tokens have been read back: %s', async (_name, options) => {
-    const device = await openDawnDevice({ backend: 'null' })
+    const device = zeroedReads(await openDawnDevice({ backend: 'null' }))
     const filled = engineOptions(tinyConfig, options)
     const { memory } = fitPlans('tiny', tinyConfig, filled, device.capabilities)
     const llm = await LlmEngine.load(device, tinyConfig, checkpointFor(tinyConfig), filled)

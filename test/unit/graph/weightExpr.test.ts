@@ -8,13 +8,13 @@ import {
   printExpr,
   sliceRows,
   tensor,
-  type WeightExpr,
 } from '../../../src/graph/weightExpr.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 const q = tensor('q', [8, 6])
 const k = tensor('k', [4, 6])
 const v = tensor('v', [4, 6])
-const table: WeightExpr = { kind: 'table', name: 'angles', shape: [3, 6], values: () => new Float32Array(18) }
+const table = tableOf('angles', [3, 6], () => new Float32Array(18))
 
 describe('concat', () => {
   test('adds rows and keeps the rest of the shape', () => {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ValueId } from '../../../src/core/brand.ts'
 import { affine, ceilDiv, symbol } from '../../../src/graph/dim.ts'
-import { assembleShader, type AssembledShader } from '../../../src/kernels/assemble.ts'
+import { ShaderAssembler, type AssembledShader } from '../../../src/kernels/assemble.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import type {
   KernelBinding,
@@ -25,7 +25,12 @@ const view: TensorView = { dtype: 'f32', shape: [symbol('T'), 8], rowStride: 8, 
 
 function assemble(
   shader: string,
-  more: { config?: Partial<KernelConfig>; tensors?: KernelProblem['tensors']; nativeF16?: boolean } = {},
+  more: {
+    config?: Partial<KernelConfig>
+    tensors?: KernelProblem['tensors']
+    nativeF16?: boolean
+    assembler?: ShaderAssembler
+  } = {},
 ): AssembledShader {
   const variant: KernelVariant = {
     name: 'kernel',
@@ -43,7 +48,8 @@ function assemble(
   } as const
   const problem: KernelProblem = { op, tensors: more.tensors ?? {}, maxima: { T: 4, S: 1, R: 1 } }
   const capabilities = { ...minimalCapabilities, nativeF16: more.nativeF16 ?? false }
-  return assembleShader(variant, { ...config, ...more.config }, problem, capabilities)
+  const assembler = more.assembler ?? new ShaderAssembler(capabilities)
+  return assembler.assemble(variant, { ...config, ...more.config }, problem)
 }
 
 /** Lines that came from the shader or its imports, without the prelude. */
@@ -151,12 +157,10 @@ describe('the prelude', () => {
       const x_stride: u32 = 2u;
       const x_offset: u32 = 0u;
       fn load_x(i: u32) -> vec4<f32> { return x[i]; }
-      fn x_rows() -> u32 { return params.T; }
       @group(0) @binding(1) var<storage, read_write> result: array<vec2<f32>>;
       const result_stride: u32 = 4u;
       const result_offset: u32 = 2u;
       fn load_result(i: u32) -> vec2<f32> { return result[i]; }
-      fn result_rows() -> u32 { return params.T; }
       fn store_result(i: u32, value: vec2<f32>) { result[i] = value; }
       "
     `)
@@ -190,8 +194,19 @@ describe('the prelude', () => {
     [affine(symbol('T'), 2, 1), 'return (params.T * 2u + 1u);'],
     [ceilDiv(symbol('R'), 16), 'return ((params.R + 15u) / 16u);'],
   ])('computes the row count %o as the step says', (rows, text) => {
-    const { code } = assemble('', { config: bind({}), tensors: { x: { ...view, shape: [rows, 8] } } })
+    const tensors = { x: { ...view, shape: [rows, 8] } }
+    const { code } = assemble('let n = x_rows();', { config: bind({}), tensors })
     expect(code).toContain(`fn x_rows() -> u32 { ${text} }`)
+  })
+
+  test('tells the rows of those tensors alone that the shader or its imports ask for', () => {
+    const bindings: KernelBinding[] = ['x', 'y'].map((tensor) => ({ tensor, access: 'read', width: 1 }))
+    const more = { config: { bindings }, tensors: { x: view, y: view } }
+    const counted = (shader: string): string[] =>
+      [...assemble(shader, more).code.matchAll(/fn (\w+_rows)/g)].map(([, name]) => name!)
+    expect(counted('let n = y_rows();')).toEqual(['y_rows'])
+    expect(counted('let n = max_rows() + x_rowstride;')).toEqual([])
+    expect(counted('#if NO\nlet n = x_rows();\n#endif')).toEqual([])
   })
 
   const assembleRows = (width: 2 | 4, rowStride: number, offset: number): string =>
@@ -215,6 +230,30 @@ describe('the prelude', () => {
 
   test('rejects a binding of a tensor that the op does not have', () => {
     expect(() => assemble('', { config: bind({ tensor: 'z' }), tensors: { x: view } })).toThrow('[internal]')
+  })
+})
+
+describe('one assembler', () => {
+  const assembler = new ShaderAssembler(minimalCapabilities)
+  const of = (shader: string, value: number, flags = { YES: true, NO: false }): AssembledShader =>
+    assemble(shader, { assembler, config: { constants: { u32: { COUNT: value }, flags } } })
+
+  test('gives equal shaders out as one, text and line map', () => {
+    expect(of('a', 7)).toBe(of('a', 7))
+  })
+
+  test.each<[string, AssembledShader]>([
+    ['another text', of('b', 7)],
+    ['another constant', of('a', 8)],
+    ['another flag', of('a', 7, { YES: true, NO: true })],
+  ])('but not for %s', (_name, other) => {
+    expect(other).not.toBe(of('a', 7))
+  })
+
+  test('resolves a file anew for other flags', () => {
+    const shader = '#if NO\na\n#else\nb\n#endif'
+    expect(body(of(shader, 7, { YES: true, NO: false }))).toEqual(['b'])
+    expect(body(of(shader, 7, { YES: true, NO: true }))).toEqual(['a'])
   })
 })
 

@@ -63,6 +63,20 @@ describe.each(names)('%s', (name) => {
     })
   })
 
+  test('rows of the table are those of the whole', () => {
+    const table = rotaryTable(rope, dim, maxSeqLen)
+    for (const [first, numRows] of [
+      [0, 1],
+      [1, maxSeqLen - 1],
+      [maxSeqLen >> 1, maxSeqLen >> 2],
+    ] as const) {
+      const part = rotaryTable(rope, dim, maxSeqLen, first, numRows)
+      const expected = table.slice(first * dim, (first + numRows) * dim)
+      // Bits, at once: element by element takes minutes.
+      expect(Buffer.compare(Buffer.from(part.buffer), Buffer.from(expected.buffer))).toBe(0)
+    }
+  })
+
   test('position 0 holds the attention factor', () => {
     const row = [...rotaryTable(rope, dim, 1)]
     expect(rope.kind === 'yarn' ? rope.attentionFactor : 1).toBe(scaling)

@@ -9,6 +9,7 @@ import { llamaGraph, type LlamaGraphOptions } from '../../../src/models/llama/gr
 import type { StepValues } from '../../../src/plan/step.ts'
 import type { Capabilities } from '../../../src/plan/types.ts'
 import { seededRandom } from '../../helpers/random.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 export const tinyConfig: LlamaConfig = {
   vocabSize: 24,
@@ -61,15 +62,11 @@ function randomTable(name: string, of: WeightExpr): WeightExpr {
   const seed = Array.from(name).reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) >>> 0, 7)
   const length = shape.reduce((product, dim) => product * dim, 1)
   const offset = name.includes('norm') ? 1 : 0
-  return {
-    kind: 'table',
-    name,
-    shape,
-    values: () =>
-      seededRandom(seed)
-        .normals(length, 0.3)
-        .map((value) => value + offset),
-  }
+  return tableOf(name, shape, () =>
+    seededRandom(seed)
+      .normals(length, 0.3)
+      .map((value) => value + offset),
+  )
 }
 
 /** Sequence 0 decodes its token 0; sequence 1 prefills five tokens. One row of logits each. */

@@ -7,7 +7,6 @@ import { createReferenceDevice } from '../../../src/device/reference/reference.t
 import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { symbol } from '../../../src/graph/dim.ts'
 import type { Graph } from '../../../src/graph/graph.ts'
-import type { WeightExpr } from '../../../src/graph/weightExpr.ts'
 import { verifyGraph } from '../../../src/graph/verify.ts'
 import { fuseEpilogue } from '../../../src/passes/fuseEpilogue.ts'
 import { fuseGatedActivation } from '../../../src/passes/fuseGatedActivation.ts'
@@ -17,6 +16,7 @@ import { removeDead } from '../../../src/passes/removeDead.ts'
 import { expectClose } from '../../helpers/close.ts'
 import { seededRandom } from '../../helpers/random.ts'
 import { runGraph } from '../../helpers/runGraph.ts'
+import { tableOf } from '../../helpers/tableOf.ts'
 
 const f32 = { dtype: 'f32' } as const
 const width = 4
@@ -29,7 +29,7 @@ class Small {
   weight(name: string, ...shape: number[]): ValueId {
     const seed = Array.from(name).reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 1)
     const length = shape.reduce((product, dim) => product * dim, 1)
-    const expr: WeightExpr = { kind: 'table', name, shape, values: () => seededRandom(seed).normals(length) }
+    const expr = tableOf(name, shape, () => seededRandom(seed).normals(length))
     return this.b.weight(expr, 'f32')
   }
   x(name = 'x'): ValueId {

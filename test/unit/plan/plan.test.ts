@@ -53,6 +53,24 @@ describe('dispatches', () => {
     }
   })
 
+  test('share a shader, text and line map, where theirs are equal', () => {
+    const shaders = plan.dispatches.map(({ shader }) => shader)
+    expect(new Set(shaders).size).toBe(new Set(shaders.map(({ code }) => code)).size)
+    expect(new Set(shaders).size).toBeLessThan(shaders.length)
+  })
+
+  test.each(['software', 'gpu'] as const)(
+    'need no other shaders for another size of KV cache: %s',
+    (adapterClass) => {
+      const codes = (numBlocks: number): Set<string> => {
+        const graph = runPasses(tinyLlama({}, { head: 'logits', numBlocks }), inferencePasses)
+        const capabilities = { adapterClass, subgroups: true, subgroupSize: 8 }
+        return new Set(planOf(graph, { capabilities }).dispatches.map(({ shader }) => shader.code))
+      }
+      expect(codes(3)).toEqual(codes(7))
+    },
+  )
+
   test('bind inside their buffers, at offsets that adapters accept', () => {
     for (const { bindings } of plan.dispatches) {
       for (const { buffer, offset, bytes } of bindings) {

@@ -1,0 +1,148 @@
+// Plans that fit a budget: the engine's options as they are, or smaller where the memory that they take is above it.
+// Not here: the sums (memory.ts), and the plans themselves (load.ts).
+
+import { RuntimeFault, invariant } from '../core/errors.ts'
+import type { LlamaConfig } from '../models/llama/config.ts'
+import type { Capabilities, Plan } from '../plan/types.ts'
+import { blockSize, fitBlocks, planLlama, stepClasses } from './load.ts'
+import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memory.ts'
+
+type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
+
+export interface MemoryBudget {
+  readonly bytes: number
+  /** What the caller left open, so that it may be made smaller. */
+  readonly open: readonly ShrinkableOption[]
+}
+
+export interface ShrunkOption {
+  readonly option: ShrinkableOption
+  readonly asked: number
+  readonly used: number
+}
+
+export interface FittedPlans<Sizes extends LlmSizes> {
+  readonly options: Sizes
+  /** One for each step class. */
+  readonly plans: readonly Plan[]
+  readonly memory: MemoryPlan
+  /** In the order of ShrinkableOption; empty if all is as asked. */
+  readonly shrunk: readonly ShrunkOption[]
+}
+
+/** Shrinking stops here. */
+const minSeqLen = 512
+const minBatchedTokens = 32
+
+/**
+ * The plans of an engine, with no more KV blocks than fit a binding. Above `budget`, open options are made smaller in
+ * this order: KV blocks, down to those of one whole sequence; maxSeqLen, halved down to 512; maxNumBatchedTokens,
+ * halved down to 32.
+ * Throws engine/memory with the sum by owner if that is not enough, plan/limit if the device cannot bind a buffer.
+ */
+export function fitPlans<Sizes extends LlmSizes>(
+  model: string,
+  config: LlamaConfig,
+  options: Sizes,
+  capabilities: Capabilities,
+  budget?: MemoryBudget,
+): FittedPlans<Sizes> {
+  const fitted = (sizes: Sizes, plans: readonly Plan[], memory: MemoryPlan): FittedPlans<Sizes> => ({
+    options: sizes,
+    plans,
+    memory,
+    shrunk: shrinkableOptions
+      .filter((option) => sizes[option] !== options[option])
+      .map((option) => ({ option, asked: options[option], used: sizes[option] })),
+  })
+  const bindable = { ...options, numBlocks: fitBlocks(config, options, capabilities) }
+  if (budget === undefined) {
+    const plans = plansOf(config, bindable, capabilities)
+    return fitted(bindable, plans, planMemory(plans, bindable))
+  }
+  let smallest: Measured | undefined
+  for (const most of candidates(bindable, budget.open)) {
+    const whole = measure(config, most, capabilities, budget)
+    if (whole.memory.totalBytes <= budget.bytes) return fitted(most, whole.plans, whole.memory)
+    smallest = whole
+    const oneSequence = blocksOf(most.maxSeqLen)
+    if (!budget.open.includes('numBlocks') || most.numBlocks <= oneSequence) continue
+    const least = { ...most, numBlocks: oneSequence }
+    const bare = measure(config, least, capabilities, budget)
+    smallest = bare
+    if (bare.memory.totalBytes > budget.bytes) continue
+    // Only the KV cache depends on the number of blocks, and in proportion.
+    const blockBytes = (whole.memory.stateBytes - bare.memory.stateBytes) / (most.numBlocks - least.numBlocks)
+    const spare = Math.floor((budget.bytes - bare.memory.totalBytes) / blockBytes)
+    const filled = { ...most, numBlocks: Math.min(most.numBlocks, least.numBlocks + spare) }
+    const { plans, memory } = measure(config, filled, capabilities, budget)
+    return fitted(filled, plans, memory)
+  }
+  invariant(smallest !== undefined, 'the options themselves are a candidate')
+  throw budgetFault(model, budget.bytes, smallest.memory, smallest.sizes)
+}
+
+const shrinkableOptions = ['numBlocks', 'maxSeqLen', 'maxNumBatchedTokens'] as const
+
+function blocksOf(maxSeqLen: number): number {
+  return Math.ceil(maxSeqLen / blockSize)
+}
+
+/** Largest first, each with as many blocks as may be of use. */
+function candidates<Sizes extends LlmSizes>(options: Sizes, open: readonly ShrinkableOption[]): Sizes[] {
+  const list = [options]
+  const add = (changes: Partial<LlmSizes>): void => {
+    const next = { ...list.at(-1)!, ...changes }
+    const useful = blocksOf(next.maxSeqLen) * next.maxNumSeqs
+    list.push({ ...next, numBlocks: Math.min(next.numBlocks, useful) })
+  }
+  if (open.includes('maxSeqLen')) {
+    for (let tokens = options.maxSeqLen; tokens > minSeqLen;) {
+      tokens = Math.max(minSeqLen, Math.ceil(tokens / 2))
+      add({ maxSeqLen: tokens })
+    }
+  }
+  if (open.includes('maxNumBatchedTokens')) {
+    const least = Math.max(minBatchedTokens, options.maxNumSeqs)
+    for (let tokens = options.maxNumBatchedTokens; tokens > least;) {
+      tokens = Math.max(least, Math.ceil(tokens / 2))
+      add({ maxNumBatchedTokens: tokens })
+    }
+  }
+  return list
+}
+
+interface Measured {
+  readonly sizes: LlmSizes
+  readonly plans: readonly Plan[]
+  readonly memory: MemoryPlan
+}
+
+/** Plans and their sum. Throws plan/limit only where it is not the budget that forbids them as well. */
+function measure(
+  config: LlamaConfig,
+  sizes: LlmSizes,
+  capabilities: Capabilities,
+  budget: MemoryBudget,
+): Measured {
+  try {
+    const plans = plansOf(config, sizes, capabilities)
+    return { sizes, plans, memory: planMemory(plans, sizes) }
+  } catch (fault) {
+    if (!(fault instanceof RuntimeFault && fault.code === 'plan/limit')) throw fault
+    const plans = plansOf(config, sizes, { ...capabilities, ...noLimits })
+    const memory = planMemory(plans, sizes)
+    if (memory.totalBytes <= budget.bytes) throw fault
+    return { sizes, plans, memory }
+  }
+}
+
+const noLimits = {
+  maxBindingBytes: Number.MAX_SAFE_INTEGER,
+  maxBufferBytes: Number.MAX_SAFE_INTEGER,
+  maxWorkgroupsPerDimension: Number.MAX_SAFE_INTEGER,
+}
+
+function plansOf(config: LlamaConfig, sizes: LlmSizes, capabilities: Capabilities): readonly Plan[] {
+  return planLlama(config, { ...sizes, head: 'sample' }, stepClasses(sizes), capabilities)
+}
