@@ -281,7 +281,8 @@ function workOf({ graph }: IsolatedOp, { dims, tokens, context }: StepShape): Wo
     evalDim(valueOf(graph, operands[name]!).shape.at(axis)!, dims)
   switch (op.kind) {
     case 'linear':
-      return { bytes: sum(Object.keys(operands)), flops: 2 * dim('y', 0) * dim('x', -1) * dim('y', -1) }
+      // A gated one has twice as many rows of w as columns of y.
+      return { bytes: sum(Object.keys(operands)), flops: 2 * dim('y', 0) * dim('x', -1) * dim('w', 0) }
     case 'attention': {
       const { numHeads, headDim } = op.attrs
       const pairs = tokens === 1 ? context : (tokens * (tokens + 1)) / 2

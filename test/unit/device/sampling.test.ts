@@ -132,7 +132,7 @@ describe('a token', () => {
 
   test('is never one with a NaN logit while there is a number', () => {
     expect(sampleAll([NaN, -1, NaN], [{ temperature: 0 }, { temperature: 1 }])).toEqual([1, 1])
-    expect(sampleAll([NaN, NaN], [{ temperature: 0 }])).toEqual([0])
+    expect(sampleAll([NaN, NaN], [{ temperature: 0 }])).toEqual([-1])
   })
 
   test('is never one with a logit of minus infinity', () => {
