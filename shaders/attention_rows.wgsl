@@ -29,11 +29,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
   let first_token = wid.y * TOKENS;
   let last_token = min(first_token + TOKENS, q_rows()) - 1u;
 #if SPLIT
-  // Plans have splits for the longest context. Those beyond this one leave no sum, and a total that says so.
+  // Plans have splits for the longest context; those beyond this one are not merged.
   if (wid.z * SPLIT_KEYS >= u32(load_contextLens(sequence_of(first_token)))) {
-    if (lane < HEADS) {
-      store_stats((first_token * NUM_HEADS + first_head + lane) * SPLITS + wid.z, vec2<f32>(LOWEST, 0.0));
-    }
     return;
   }
 #endif

@@ -1,6 +1,7 @@
 // Picks one token id for each row of logits: the largest at temperature 0, else a draw by the Gumbel-max trick, from
-// what top-k, top-p and min-p keep; −1 for a row without a number. Layout: logits and processed [R, VOCAB], controls [R, 7], temperature, tokenIndex and
-// targets [R], seed [R, 2], sampled [maxRows]. One workgroup a row. `processed` is for rows with bias or penalties.
+// what top-k, top-p and min-p keep; −1 for a row without a number.
+// Layout: logits and processed [R, VOCAB], controls [R, 7], temperature, tokenIndex and targets [R], seed [R, 2], sampled
+// [maxRows]. One workgroup a row. `processed` is for rows with bias or penalties.
 
 #import philox
 

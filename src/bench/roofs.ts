@@ -118,6 +118,7 @@ function streamForm(kind: 'read' | 'copy', isBlocked: boolean): Form {
         buffers.push(buffer)
         return buffer
       }
+      gpu.pushErrorScope('out-of-memory')
       try {
         const launches = Array.from({ length: Math.ceil(total / chunkBytes) }, (): ProbeLaunch => ({
           source: storage(chunkBytes),
@@ -126,12 +127,25 @@ function streamForm(kind: 'read' | 'copy', isBlocked: boolean): Form {
           workgroups: invocations / workgroupSize,
         }))
         const work = launches.length * chunkBytes * (kind === 'copy' ? 2 : 1)
+        const refused = await gpu.popErrorScope()
+        if (refused !== null) throw noRoomFault(total, refused)
         return { work, seconds: await probe.time(launches, repeats) }
       } finally {
         for (const buffer of buffers) buffer.destroy()
       }
     },
   }
+}
+
+/** The model under test may leave none. */
+function noRoomFault(bytes: number, cause: GPUError): RuntimeFault {
+  return new RuntimeFault('device/memory', {
+    where: 'roofs',
+    expected: `${bytes} bytes of device memory beside the model`,
+    got: cause.message,
+    fix: 'Leave the roofs out (--no-roofs), or use a smaller model.',
+    cause,
+  })
 }
 
 const numChains = 8

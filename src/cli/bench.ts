@@ -144,12 +144,12 @@ async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext
   await withBenchDevice(
     flags.adapter,
     context,
-    async ({ device, gpu, freeMemoryBytes, loadAverage }, onPhase) => {
+    async ({ device, gpu, availableMemoryBytes, loadAverage }, onPhase) => {
       const { isSoftware } = device.adapter
       const bench = await benchLlm(device, model, {
         ...flags,
         measureRoofs: flags.roofs ? () => measureRoofs(gpu, { isSoftware }) : undefined,
-        maxMemoryBytes: flags.maxMemory ?? (isSoftware ? softwareBudget(freeMemoryBytes) : undefined),
+        maxMemoryBytes: flags.maxMemory ?? (isSoftware ? softwareBudget(availableMemoryBytes) : undefined),
         signal,
         onPhase,
       })

@@ -10,7 +10,7 @@ export async function openBenchDevice(adapter: string | undefined): Promise<Benc
   return {
     device: createWebGpuDevice(gpu, info, { polls: true }),
     gpu,
-    freeMemoryBytes: process.availableMemory(),
+    availableMemoryBytes: process.availableMemory(),
     loadAverage: () => loadavg()[0]!,
   }
 }

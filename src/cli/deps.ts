@@ -23,7 +23,7 @@ export interface BenchDevice {
   readonly device: Device
   /** The same device below our interface, for probes that need no plan. */
   readonly gpu: GPUDevice
-  readonly freeMemoryBytes: number
+  readonly availableMemoryBytes: number
   /** Of the last minute: other work on the machine makes every figure worse. */
   readonly loadAverage: () => number
 }

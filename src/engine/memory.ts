@@ -76,7 +76,7 @@ export function checkLogits(plan: Plan, numTokens: number, model: MemoryPlan, bu
     where: `logits of ${numTokens} tokens`,
     expected: `at most ${inUnits(budget)}`,
     got: `${parts.join(' + ')} = ${inUnits(totalBytes)}`,
-    fix: 'Raise maxMemory, or ask for the logits of fewer tokens.',
+    fix: 'Raise maxMemory, load with a smaller maxSeqLen, or ask for the logits of fewer tokens.',
   })
 }
 

@@ -22,7 +22,7 @@ import type { KernelCapabilities, KernelConfig, KernelProblem, KernelVariant } f
  * Whether a CPU adapter's compiler turns short loops over arrays into registers: LLVM on 256-bit vectors (lavapipe) does.
  * Those with narrower ones (SwiftShader) also take longer for a shuffle than for a load.
  */
-function unrollsLoops(capabilities: KernelCapabilities): boolean {
+export function unrollsLoops(capabilities: KernelCapabilities): boolean {
   return hasSmallSubgroups(capabilities) && (capabilities.subgroupSize ?? 0) >= 8
 }
 

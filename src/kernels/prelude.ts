@@ -121,7 +121,7 @@ function storage(
     return { element: vectorType(dtype, width), load: `return ${name}[i];`, store: 'value' }
   if (nativeF16) {
     const [element, type] = [vectorType('f16', width), vectorType('f32', width)]
-    return { element, load: `return ${type}(${name}[i]);`, store: `${element}(${saturated('value', type)})` }
+    return { element, load: `return ${type}(${name}[i]);`, store: `${element}(${saturated('value', width)})` }
   }
   switch (width) {
     case 1:
@@ -145,11 +145,16 @@ function storage(
   }
 }
 
-/** What is too large for a half becomes the largest one: an infinity would be NaN in the next sum. */
-function saturated(value: string, type: string): string {
-  return `clamp(${value}, ${type}(-65504.0), ${type}(65504.0))`
+/**
+ * What is too large for a half becomes the largest one: an infinity would be NaN in the next sum. NaN stays what it is, told
+ * by its bits, since compilers may take it that there is none.
+ */
+function saturated(value: string, width: 1 | 2 | 4): string {
+  const [floats, words] = [vectorType('f32', width), vectorType('u32', width)]
+  const isNaN = `(bitcast<${words}>(${value}) & ${words}(0x7fffffffu)) > ${words}(0x7f800000u)`
+  return `select(clamp(${value}, ${floats}(-65504.0), ${floats}(65504.0)), ${value}, ${isNaN})`
 }
 
 function packed(pair: string): string {
-  return `pack2x16float(${saturated(pair, 'vec2<f32>')})`
+  return `pack2x16float(${saturated(pair, 2)})`
 }

@@ -3,6 +3,8 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { opKinds } from '../../src/graph/ops/index.ts'
 import { wgslKernels } from '../../src/kernels/index.ts'
+import { unrollsLoops } from '../../src/kernels/linearTile.ts'
+import { hasSmallSubgroups } from '../../src/kernels/shapes.ts'
 import type { KernelSet } from '../../src/kernels/spec.ts'
 import { compareOp } from '../helpers/compareOp.ts'
 import { testDevice } from '../helpers/devices.ts'
@@ -42,11 +44,12 @@ describe('every variant that supports a case, amid poison and guard bands', asyn
   })
   test('none was left out but what this adapter lacks; subgroup matrices have a test of their own', () => {
     const names = ladders.flatMap(({ kind }) => wgslKernels.specs[kind]!.variants.map(({ name }) => name))
-    // Which of these a CPU adapter runs depends on the width of its vectors.
-    const missing =
-      guarded.device.capabilities.subgroupSize === 8
-        ? ['linear_matrix', 'linear_rows']
-        : ['linear_matrix', 'linear_narrow_tile', 'linear_subgroup_tile']
+    const { capabilities } = guarded.device
+    const missing = [
+      'linear_matrix',
+      ...(unrollsLoops(capabilities) ? ['linear_rows'] : ['linear_narrow_tile', 'linear_subgroup_tile']),
+      ...(hasSmallSubgroups(capabilities) ? [] : ['rms_norm_subgroup', 'attention_lanes', 'attention_keys']),
+    ]
     expect([...new Set(names)].filter((name) => !seen.has(name))).toEqual(missing)
   })
 })

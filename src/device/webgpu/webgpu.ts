@@ -60,7 +60,7 @@ export function createWebGpuDevice(
     return { reason, message }
   })
   /** From here on nothing is right on this device. */
-  const fail = (error: GPUError): RuntimeFault => (failure ??= validationFault(adapter, error))
+  const fail = (error: GPUError): RuntimeFault => (failure ??= stepFault(adapter, error))
   if (options.isBorrowed !== true) gpu.addEventListener('uncapturederror', ({ error }) => void fail(error))
 
   async function alloc(bytes: number, owner: BufferOwner, label: string): Promise<GpuBuffer> {
@@ -202,6 +202,19 @@ export function createWebGpuDevice(
       if (options.isBorrowed !== true) gpu.destroy()
     },
   }
+}
+
+/** What a step's own scope caught. */
+function stepFault(adapter: AdapterInfo, error: GPUError): RuntimeFault {
+  if (!('GPUOutOfMemoryError' in globalThis) || !(error instanceof GPUOutOfMemoryError))
+    return validationFault(adapter, error)
+  return new RuntimeFault('device/memory', {
+    where: adapter.description,
+    expected: 'memory for a step',
+    got: error.message,
+    fix: 'Use a smaller model, dtype, batch or maxSeqLen.',
+    cause: error,
+  })
 }
 
 function validationFault({ description }: AdapterInfo, error: GPUError): RuntimeFault {

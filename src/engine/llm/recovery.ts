@@ -39,7 +39,10 @@ const windowMs = 60_000
 const newsMs = 100
 
 /** What is known of the loss behind an error of a device; undefined if the device lives. */
-export async function lossOf({ lost }: Device, error: unknown): Promise<LostInfo | undefined> {
+export async function lossOf({ lost }: Device, thrown: unknown): Promise<LostInfo | undefined> {
+  // A device that is lost while a model loads may refuse memory first, which is told with the model's sum.
+  const isSum = thrown instanceof RuntimeFault && thrown.code === 'engine/memory'
+  const error = isSum ? (thrown.cause ?? thrown) : thrown
   if (error instanceof RuntimeFault && !error.code.startsWith('device/')) return undefined
   const isCertain = error instanceof RuntimeFault && error.code === 'device/lost'
   const guess = isCertain ? { reason: 'unknown', message: error.message } : undefined

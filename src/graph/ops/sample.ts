@@ -5,7 +5,8 @@ import { expectDType, expectRank, expectShape, type OpDef, type NoAttrs } from '
 import { controlColumns, isProcessed, neutralControls, readControls, type Controls } from './logits.ts'
 
 /**
- * logits [R, V] (those of processLogits in `processed` [R, V], for rows that it changes), temperature [R], seed [R, 2], tokenIndex [R] → row targets[r] of `sampled` [maxRows].
+ * logits [R, V] (those of processLogits in `processed` [R, V], for rows that it changes), temperature [R], seed [R, 2],
+ * tokenIndex [R] → row targets[r] of `sampled` [maxRows].
  * Bias and penalties being done (processLogits), the order is, as in transformers, with 2 to 4 only where there are
  * controls [R, 7]:
  *
@@ -63,7 +64,10 @@ export interface Draw {
   readonly tokenIndex: number
 }
 
-/** The best two tokens of a row of processed logits and their scores; the first is the one that is sampled, −1 if no logit is a number. */
+/**
+ * The best two tokens of a row of processed logits and their scores; the first is the one that is sampled, −1 if no logit
+ * is a number.
+ */
 export function scoreRow(
   logits: Float64Array,
   settings: Controls,

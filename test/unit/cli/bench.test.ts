@@ -17,14 +17,14 @@ interface Outcome {
   readonly isDisposed: boolean
 }
 
-async function bench(argv: readonly string[], freeMemoryBytes = 2 ** 30): Promise<Outcome> {
+async function bench(argv: readonly string[], availableMemoryBytes = 2 ** 30): Promise<Outcome> {
   const device = createRecordingDevice(minimalCapabilities)
   let isDisposed = false
   void device.lost.then(() => (isDisposed = true))
   const opened: BenchDevice = {
     device,
     gpu: undefined as unknown as GPUDevice,
-    freeMemoryBytes,
+    availableMemoryBytes,
     loadAverage: () => 0.5,
   }
   const fake = { ...fakeDeps(), openBenchDevice: async () => opened }

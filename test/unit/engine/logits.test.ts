@@ -158,7 +158,7 @@ describe('the budget', () => {
     expect(take()).toEqual({ peak: 0, numRuns: 0 })
     expect(fault).toBeInstanceOf(RuntimeFault)
     expect((fault as RuntimeFault).message).toMatch(
-      /^\[engine\/memory\] logits of 130 tokens: expected at most \d\.\d\d MiB, got \d\.\d\d MiB of the loaded model \+ \d\.\d\d MiB of KV cache \+ \d\.\d\d MiB of arena for 128 tokens a step \+ \d\.\d\d MiB of step buffers = \d\.\d\d MiB\. Raise maxMemory, or ask for the logits of fewer tokens\.$/,
+      /^\[engine\/memory\] logits of 130 tokens: expected at most \d\.\d\d MiB, got \d\.\d\d MiB of the loaded model \+ \d\.\d\d MiB of KV cache \+ \d\.\d\d MiB of arena for 128 tokens a step \+ \d\.\d\d MiB of step buffers = \d\.\d\d MiB\. Raise maxMemory, load with a smaller maxSeqLen, or ask for the logits of fewer tokens\.$/,
     )
     expect(await smaller.logits(tokens(20))).toHaveLength(20)
     device.dispose()

@@ -131,8 +131,9 @@ describe('compiles', () => {
       const device = await nullDevice(half)
       expect(device.capabilities.nativeF16).toBe(half === 'native')
       const software = { ...device.capabilities, adapterClass: 'software', subgroupSize: 8 } as const
+      const narrow = { ...software, subgroupSize: 4 }
       const tensorCores = { ...device.capabilities, subgroupSize: 32, subgroupMatrix: { M: 16, N: 8, K: 16 } }
-      const adapters = [device.capabilities, software, tensorCores]
+      const adapters = [device.capabilities, software, narrow, tensorCores]
       for (const { graph, maxima, capabilities } of cases.flatMap((each) =>
         adapters.map((capabilities) => ({ ...each, capabilities })),
       )) {
@@ -173,6 +174,7 @@ describe('compiles', () => {
       linear_matrix: native f16 × 4
       linear_gemv: f32 × 4, native f16 × 4, packed f16 × 4
       linear_gemv_subgroups: f32 × 4, native f16 × 4, packed f16 × 4
+      linear_rows: f32 × 4, native f16 × 4, packed f16 × 4
       linear_narrow_tile: f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4
       linear_subgroup_tile: f32 × 2, native f16 × 2, packed f16 × 2
       rms_norm: f32 × 1, f32 × 2, f32 × 4, native f16 × 2, native f16 × 4, packed f16 × 2, packed f16 × 4

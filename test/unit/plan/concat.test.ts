@@ -159,16 +159,16 @@ describe('a split Llama', () => {
         "embedding  [1, T, 1]  read b8+0, read b30+0, read_write b27+0  # embed_tokens[0:8]
         embedding  [1, T, 1]  read b9+0, read b30+0, read b27+0, read_write b28+0  # embed_tokens[8:16]
         embedding  [1, T, 1]  read b10+0, read b30+0, read b28+0, read_write b29+0  # embed_tokens[16:24]
-        linear_tile  [1, ceil(T/8), 1]  read b29+0, read b17+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[0:4]
-        linear_tile  [1, ceil(T/8), 1]  read b29+0, read b18+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[4:8]
-        linear_tile  [1, ceil(T/8), 1]  read b29+0, read b19+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[8:12]
-        linear_tile  [1, ceil(T/8), 1]  read b29+0, read b20+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[12:16]
-        linear_tile  [1, ceil(T/8), 1]  read b29+0, read b21+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[16:20]
-        linear_tile  [1, ceil(T/8), 1]  read b27+0, read b22+0, read b28+0, read_write b29+0  # layers.0.mlp.down_proj[0:8]
-        linear_tile  [1, ceil(T/8), 1]  read b27+0, read b23+0, read b28+0, read_write b29+0  # layers.0.mlp.down_proj[8:16]
-        linear_tile  [1, ceil(R/3), 1]  read b28+0, read b24+0, read_write b27+0  # lm_head[0:8]
-        linear_tile  [1, ceil(R/3), 1]  read b28+0, read b25+0, read_write b27+0  # lm_head[8:16]
-        linear_tile  [1, ceil(R/3), 1]  read b28+0, read b26+0, read_write b27+0  # lm_head[16:24]"
+        linear_rows  [1, ceil(T/4), 1]  read b29+0, read b17+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[0:4]
+        linear_rows  [1, ceil(T/4), 1]  read b29+0, read b18+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[4:8]
+        linear_rows  [1, ceil(T/4), 1]  read b29+0, read b19+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[8:12]
+        linear_rows  [1, ceil(T/4), 1]  read b29+0, read b20+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[12:16]
+        linear_rows  [1, ceil(T/4), 1]  read b29+0, read b21+0, read_write b27+0  # layers.0.mlp.gate_proj+up_proj[16:20]
+        linear_rows  [1, ceil(T/4), 1]  read b27+0, read b22+0, read b28+0, read_write b29+0  # layers.0.mlp.down_proj[0:8]
+        linear_rows  [1, ceil(T/4), 1]  read b27+0, read b23+0, read b28+0, read_write b29+0  # layers.0.mlp.down_proj[8:16]
+        linear_rows  [1, ceil(R/4), 1]  read b28+0, read b24+0, read_write b27+0  # lm_head[0:8]
+        linear_rows  [1, ceil(R/4), 1]  read b28+0, read b25+0, read_write b27+0  # lm_head[8:16]
+        linear_rows  [1, ceil(R/4), 1]  read b28+0, read b26+0, read_write b27+0  # lm_head[16:24]"
       `)
   })
 })

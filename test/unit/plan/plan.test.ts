@@ -130,7 +130,7 @@ describe('checkDispatch', () => {
   test('rejects a buffer that is read and written', () => {
     const bindings = [...dispatch.bindings, { ...output, access: 'read' as const }]
     expect(() => checkDispatch({ ...dispatch, bindings }, maxima, minimalCapabilities)).toThrow(
-      /^\[plan\/alias\] layers\.0\.attn\.q_proj\+k_proj\+v_proj \(linear_tile\): expected each written buffer bound once/,
+      /^\[plan\/alias\] layers\.0\.attn\.q_proj\+k_proj\+v_proj \(linear_rows\): expected each written buffer bound once/,
     )
   })
 
@@ -157,7 +157,7 @@ describe('checkDispatch', () => {
       checkDispatch({ ...dispatch, grid: [1, count, 1] }, maxima, minimalCapabilities)
     expect(check(65_535)).not.toThrow()
     expect(check(65_536)).toThrow(
-      '[plan/limit] layers.0.attn.q_proj+k_proj+v_proj (linear_tile): expected at most 65535',
+      '[plan/limit] layers.0.attn.q_proj+k_proj+v_proj (linear_rows): expected at most 65535',
     )
   })
 })
@@ -349,16 +349,16 @@ describe('a plan', () => {
       selectTokens  [ceil(T/64), 1, 1]  read b0+256, read b1+0, read_write b14+0  # tokens
       embedding  [1, T, 1]  read b5+0, read b14+0, read_write b15+0  # embed_tokens
       rms_norm  [T, 1, 1]  read b15+0, read b6+0, read_write b16+0  # layers.0.input_norm
-      linear_tile  [1, ceil(T/8), 1]  read b16+0, read b12+0, read_write b14+0  # layers.0.attn.q_proj+k_proj+v_proj
+      linear_rows  [1, ceil(T/4), 1]  read b16+0, read b12+0, read_write b14+0  # layers.0.attn.q_proj+k_proj+v_proj
       rotary_kv_write  [1, T, 1]  read b14+0, read b0+512, read b4+0, read b0+768, read_write b16+0, read_write b2+0, read_write b3+0  # layers.0.attn.kv_write
       attention_rows  [2, ceil(T/2), 1]  read b16+0, read b2+0, read b3+0, read b0+1536, read b0+1024, read b0+1280, read_write b14+0  # layers.0.attn
-      linear_tile  [1, ceil(T/8), 1]  read b14+0, read b7+0, read b15+0, read_write b16+0  # layers.0.attn.o_proj
+      linear_rows  [1, ceil(T/4), 1]  read b14+0, read b7+0, read b15+0, read_write b16+0  # layers.0.attn.o_proj
       rms_norm  [T, 1, 1]  read b16+0, read b8+0, read_write b15+0  # layers.0.post_attention_norm
-      linear_tile  [1, ceil(T/8), 1]  read b15+0, read b13+0, read_write b14+0  # layers.0.mlp.gate_proj+up_proj
-      linear_tile  [1, ceil(T/8), 1]  read b14+0, read b9+0, read b16+0, read_write b15+0  # layers.0.mlp.down_proj
+      linear_rows  [1, ceil(T/4), 1]  read b15+0, read b13+0, read_write b14+0  # layers.0.mlp.gate_proj+up_proj
+      linear_rows  [1, ceil(T/4), 1]  read b14+0, read b9+0, read b16+0, read_write b15+0  # layers.0.mlp.down_proj
       gatherRows  [1, R, 1]  read b15+0, read b0+1792, read_write b14+0  # logits_rows
       rms_norm  [R, 1, 1]  read b14+0, read b10+0, read_write b15+0  # norm
-      linear_tile  [1, ceil(R/3), 1]  read b15+0, read b11+0, read_write b14+0  # lm_head
+      linear_rows  [1, ceil(R/4), 1]  read b15+0, read b11+0, read_write b14+0  # lm_head
       return layers.0.k_cache = b2
       return layers.0.v_cache = b3
       return logits = b14"
