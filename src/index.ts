@@ -31,8 +31,7 @@ export interface WebEngineOptions extends EngineOptions, ModelOptions {
  * nothing stays allocated.
  */
 export async function createEngine(given: WebEngineOptions): Promise<Engine> {
-  checkLoadOptions(given)
-  const { model, worker, device, ...options } = given
+  const { model, worker, device, ...options } = checkLoadOptions(given)
   checkModelSource(model)
   const source = absoluteSource(model)
   if (typeof source === 'string' && options.cache !== false) askForPersistence()

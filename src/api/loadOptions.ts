@@ -1,17 +1,18 @@
 // Checks of what a load is given, before anything is opened. Not here: ranges, which depend on the model (model.ts).
 
 import { isRecord } from '../core/files.ts'
-import { checkSignal, checkTypes, inputFault } from './options.ts'
+import { checkSignal, checkTypes, inputFault, withoutNulls } from './options.ts'
 import type { EngineOptions, ModelOptions, ModelSource } from './types.ts'
 
-/** Throws engine/input for options of a wrong type. */
-export function checkLoadOptions(options: EngineOptions & ModelOptions): void {
+/** The options without what is null, which is as left out. Throws engine/input for those of a wrong type. */
+export function checkLoadOptions<T extends EngineOptions & ModelOptions>(options: T): T {
   const isObject: boolean = isRecord(options)
   if (!isObject) throw inputFault('options', 'an object', options)
   checkTypes(options, 'function', ['onProgress', 'onNotice', 'onEvent'])
   checkTypes(options, 'string', ['revision', 'token'])
   checkTypes(options, 'boolean', ['cache', 'deterministic', 'warmUp'])
   checkSignal(options.signal)
+  return withoutNulls(options)
 }
 
 /** Throws engine/input for what is no source of a model. */

@@ -13,6 +13,11 @@ export function inputFault(where: string, expected: string, got: unknown): Runti
   })
 }
 
+/** Without what is null, which callers send for what is left out, as OpenAI's clients do. */
+export function withoutNulls<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as T
+}
+
 /** The value, if it is an integer from 1 to `limit`; throws engine/input otherwise. */
 export function checkCount(where: string, value: number, limit: number): number {
   if (Number.isInteger(value) && value >= 1 && value <= limit) return value
@@ -37,8 +42,9 @@ export function checkTypes<T extends object>(
   if (wrong !== undefined) throw inputFault(wrong, `a ${type}`, options[wrong])
 }
 
-/** Throws engine/input for a signal that is none. */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  const isSignal = signal === undefined || (isRecord(signal) && typeof signal.addEventListener === 'function')
-  if (!isSignal) throw inputFault('signal', 'an AbortSignal', signal)
+/** Throws engine/input for a signal that is none; null is as left out. */
+export function checkSignal(signal: AbortSignal | null | undefined): void {
+  const isLeftOut = signal === undefined || signal === null
+  const isSignal = isRecord(signal) && typeof signal.addEventListener === 'function'
+  if (!isLeftOut && !isSignal) throw inputFault('signal', 'an AbortSignal', signal)
 }

@@ -6,6 +6,9 @@ import { isRecord } from '../core/files.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
 import { inputFault } from './options.ts'
+import type { ChatCompletionRequest } from './types.ts'
+
+type RequestMessages = ChatCompletionRequest['messages']
 
 /** Token ids of a text, or the given ones. Throws engine/input, text/tokenizer for a text without a tokenizer. */
 export function encodePrompt(
@@ -20,10 +23,10 @@ export function encodePrompt(
 /** Token ids of a conversation up to where the assistant speaks. Throws engine/input, text/template, text/tokenizer. */
 export function encodeMessages(
   tokenizer: Tokenizer | undefined,
-  messages: readonly ChatMessage[],
+  messages: RequestMessages,
 ): readonly number[] {
-  checkMessages(messages)
-  return encodeChat(requireTokenizer(tokenizer), messages, { addGenerationPrompt: true })
+  const checked = checkMessages(messages)
+  return encodeChat(requireTokenizer(tokenizer), checked, { addGenerationPrompt: true })
 }
 
 /** The list, typed arrays among them; throws engine/input for what is none. */
@@ -33,16 +36,31 @@ export function checkTokens(where: string, expected: string, tokens: readonly nu
 }
 
 /** Templates print whatever they are given: a wrong type would become a wrong prompt. */
-function checkMessages(messages: readonly ChatMessage[]): void {
+function checkMessages(messages: RequestMessages): ChatMessage[] {
   if (!Array.isArray(messages)) throw inputFault('messages', 'a list of messages', messages)
-  for (const [index, message] of messages.entries()) {
+  // Array.from: `map` passes over holes.
+  return Array.from(messages as RequestMessages, (message, index) => {
     const where = `messages[${index}]`
     if (!isRecord(message)) throw inputFault(where, 'a message', message)
-    const { role, content } = message
+    const { role } = message
     if (typeof role !== 'string') throw inputFault(`${where}.role`, 'a text', role)
-    if (typeof content !== 'string' && content !== null)
-      throw inputFault(`${where}.content`, 'a text or null', content)
-  }
+    return { ...message, content: contentOf(`${where}.content`, message) }
+  })
+}
+
+function contentOf(where: string, { content, tool_calls }: Record<string, unknown>): string | null {
+  if (typeof content === 'string' || content === null) return content
+  if (content === undefined && Array.isArray(tool_calls)) return null
+  if (!Array.isArray(content)) throw inputFault(where, 'a text, parts of text, or null', content)
+  return Array.from<unknown, string>(content, (part, index) => textOf(`${where}[${index}]`, part)).join('')
+}
+
+function textOf(where: string, part: unknown): string {
+  if (!isRecord(part)) throw inputFault(where, 'a part of type text', part)
+  const { type, text } = part
+  if (type !== 'text') throw inputFault(where, 'a part of type text', type)
+  if (typeof text !== 'string') throw inputFault(`${where}.text`, 'a text', text)
+  return text
 }
 
 function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {

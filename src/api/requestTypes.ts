@@ -30,6 +30,8 @@ export interface SamplingOptions {
   seed?: number
   /** Most tokens to generate. Default: what the context leaves. */
   max_tokens?: number
+  /** OpenAI's newer name of `max_tokens`. Both may be given if they are equal. */
+  max_completion_tokens?: number
   /** Text at which to stop; not part of the answer. */
   stop?: string | readonly string[]
   /** Ends the request within one step, with a CancelledFault. */
@@ -38,7 +40,7 @@ export interface SamplingOptions {
 
 /** A conversation to answer. Throws text/template where the model's template does not take it. */
 export interface ChatCompletionRequest extends SamplingOptions {
-  /** Oldest first. */
+  /** Oldest first. `content` may also be a list of `{ type: 'text', text }`, or be left out beside `tool_calls`. */
   messages: readonly ChatMessage[]
 }
 

@@ -7,12 +7,9 @@ import { maxBiases } from '../graph/ops/logits.ts'
 import { inputFault } from './options.ts'
 import type { SamplingOptions } from './types.ts'
 
-const defaultTemperature = 0.7
+export { withoutNulls } from './options.ts'
 
-/** Without what is null, which OpenAI's clients send for what is left out. */
-export function withoutNulls(options: SamplingOptions): SamplingOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null))
-}
+const defaultTemperature = 0.7
 
 /** Throws engine/input for what is out of range or of another type. */
 export function samplingParams(options: SamplingOptions, vocabSize: number): SamplingParams {
@@ -29,11 +26,13 @@ export function samplingParams(options: SamplingOptions, vocabSize: number): Sam
   }
 }
 
-/** Most tokens to generate. Throws engine/input. */
-export function maxNewTokens({ max_tokens: value }: SamplingOptions): number {
-  if (value === undefined) return Number.MAX_SAFE_INTEGER
-  if (Number.isInteger(value) && value >= 1) return value
-  throw inputFault('max_tokens', 'an integer of at least 1', value)
+/** Most tokens to generate, by either name. Throws engine/input, also where the names say different numbers. */
+export function maxNewTokens(options: SamplingOptions): number {
+  const old = checkMaxTokens('max_tokens', options.max_tokens)
+  const current = checkMaxTokens('max_completion_tokens', options.max_completion_tokens)
+  if (old !== undefined && current !== undefined && old !== current)
+    throw inputFault('max_completion_tokens', `${old}, as max_tokens says, or one of the two`, current)
+  return current ?? old ?? Number.MAX_SAFE_INTEGER
 }
 
 /** Texts at which to stop, without empty ones, which would stop at once. Throws engine/input. */
@@ -49,6 +48,11 @@ function checkRange<T extends number | undefined>(where: string, value: T, least
   if (value === undefined || (Number.isFinite(value) && value >= least && value <= most)) return value
   const expected = most === Infinity ? `a number of at least ${least}` : `a number from ${least} to ${most}`
   throw inputFault(where, expected, value)
+}
+
+function checkMaxTokens(where: string, value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isInteger(value) && value >= 1)) return value
+  throw inputFault(where, 'an integer of at least 1', value)
 }
 
 function checkTopK(value: number | undefined): number | undefined {

@@ -89,7 +89,7 @@ export interface EngineOptions {
   /**
    * Bytes that the model may take on the device. Above that, options that were left open are made smaller (see
    * `Engine.shrunk`); if that is not enough, loading is refused before a weight is read. Default: what the device gives,
-   * but in Node 80 % of the free memory where a software adapter computes in it.
+   * but in Node, where a software adapter computes in the host's memory, 80 % of what is available to the process.
    */
   maxMemory?: number
   /**

@@ -1,8 +1,15 @@
 // What callers in JavaScript may pass: every field of a wrong type is engine/input and says which, in the thread and through
 // a worker; null is as left out. Ranges are in engine.test.ts.
 
-import { afterAll, describe, expect, test } from 'vitest'
-import type { ChatCompletionRequest, CompletionRequest, Engine, ModelSource } from '../../../src/api/types.ts'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { checkLoadOptions } from '../../../src/api/loadOptions.ts'
+import type {
+  ChatCompletionRequest,
+  ChatMessage,
+  CompletionRequest,
+  Engine,
+  ModelSource,
+} from '../../../src/api/types.ts'
 import { createEngine } from '../../../src/index.ts'
 import { createEngine as createNodeEngine } from '../../../src/node.ts'
 import { pair } from '../worker/pairs.ts'
@@ -35,6 +42,10 @@ const wrongOptions: [string, unknown][] = [
   ['seed', 1n],
   ['max_tokens', '5'],
   ['max_tokens', true],
+  ['max_completion_tokens', '5'],
+  ['max_completion_tokens', 0],
+  // Beside max_tokens of 1.
+  ['max_completion_tokens', 2],
   ['logit_bias', 'abc'],
   ['logit_bias', [1, 2]],
   ['logit_bias', 5],
@@ -57,6 +68,7 @@ const wrongPrompts: [string, unknown][] = [
   ['prompt', sparse],
   ['prompt', Float32Array.of(1, 0.5)],
 ]
+const part = (text: string): object => ({ type: 'text', text })
 const user = { role: 'user', content: 'A' }
 const wrongMessages: [string, unknown][] = [
   ['messages', undefined],
@@ -68,7 +80,13 @@ const wrongMessages: [string, unknown][] = [
   ['messages[0].role', [{ role: 5, content: 'A' }]],
   ['messages[0].content', [{ role: 'user' }]],
   ['messages[0].content', [{ role: 'user', content: 5 }]],
-  ['messages[1].content', [user, { role: 'user', content: [{ type: 'text', text: 'A' }] }]],
+  ['messages[0].content', [{ role: 'assistant', tool_calls: null }]],
+  ['messages[0].content', [{ role: 'assistant', content: 5, tool_calls: [] }]],
+  ['messages[1].content[0]', [user, { role: 'user', content: ['A'] }]],
+  ['messages[0].content[0]', [{ role: 'user', content: sparse }]],
+  ['messages[0].content[1]', [{ role: 'user', content: [part('A'), { type: 'image_url', image_url: {} }] }]],
+  ['messages[0].content[0]', [{ role: 'assistant', content: [{ type: 'refusal', refusal: 'A' }] }]],
+  ['messages[0].content[1].text', [{ role: 'user', content: [part('A'), { type: 'text' }] }]],
 ]
 
 describe.each(places)('%s', (_place, engine) => {
@@ -121,13 +139,58 @@ describe.each(places)('%s', (_place, engine) => {
       temperature: 0,
       max_tokens: 16,
       stream: null as unknown as false,
+      signal: null as unknown as AbortSignal,
     }
     const { choices } = await engine.completions.create(request)
     expect(choices[0]!.tokens).toEqual(greedy)
   })
+
+  test.each([
+    { max_completion_tokens: 3 },
+    { max_completion_tokens: 3, max_tokens: 3 },
+    { max_completion_tokens: null as unknown as number, max_tokens: 3 },
+    { max_completion_tokens: 3, max_tokens: null as unknown as number },
+  ])('%o are three tokens', async (limits) => {
+    const { choices } = await engine.completions.create({ prompt, temperature: 0, ...limits })
+    expect(choices[0]!.tokens).toEqual(greedy.slice(0, 3))
+  })
+
+  test.each<[string, object, ChatMessage]>([
+    ['parts', { role: 'user', content: [part('A'), part('B')] }, { role: 'user', content: 'AB' }],
+    ['no parts', { role: 'user', content: [] }, { role: 'user', content: '' }],
+  ])('%s in a message: the text that they make', async (_, message, same) => {
+    const rest = { temperature: 0, max_tokens: 4 }
+    const got = await engine.chat.completions.create({ messages: [message as ChatMessage], ...rest })
+    const expected = await engine.chat.completions.create({ messages: [same], ...rest })
+    expect(got.choices).toEqual(expected.choices)
+    expect(got.usage).toEqual(expected.usage)
+  })
+
+  test('content may be left out beside calls of tools', async () => {
+    const calls = { role: 'assistant', tool_calls: [{ id: 'A' }] } as unknown as ChatMessage
+    expect(await engine.countTokens([calls])).toBe(await engine.countTokens([{ ...calls, content: null }]))
+  })
 })
 
 describe('a load', () => {
+  const options =
+    'dtype maxSeqLen maxNumSeqs maxNumBatchedTokens maxMemory deterministic tokensPerReadback warmUp signal ' +
+    'onProgress onEvent onNotice revision token cache device'
+  const nulls = Object.fromEntries(options.split(' ').map((option) => [option, null]))
+
+  test('takes null as left out', () => {
+    expect(checkLoadOptions({ ...nulls, maxNumSeqs: 2 })).toStrictEqual({ maxNumSeqs: 2 })
+  })
+
+  test('in a page takes null as left out: no device of the caller keeps it from a worker', async () => {
+    vi.stubGlobal('navigator', {})
+    const worker = (): Worker => {
+      throw new Error('started')
+    }
+    await expect(createEngine({ model: [], ...nulls, worker })).rejects.toThrow('started')
+    vi.unstubAllGlobals()
+  })
+
   const wrongLoads: [string, unknown][] = [
     ['onProgress', 'log'],
     ['onNotice', {}],
