@@ -105,10 +105,10 @@ export function modelCache({ cacheDir }: Pick<NodeModelOptions, 'cacheDir'> = {}
 
 /** Loads a model. Throws engine/input, weights/*, model/*, device/* faults; on failure nothing stays allocated. */
 export async function createEngine(all: NodeEngineOptions): Promise<Engine> {
-  checkLoadOptions(all)
-  checkChoice('device', all.device ?? 'webgpu', ['webgpu', 'reference'])
-  checkTypes(all, 'string', ['adapter', 'cacheDir'])
-  const { onProgress, ...given } = all
+  const checked = checkLoadOptions(all)
+  checkChoice('device', checked.device ?? 'webgpu', ['webgpu', 'reference'])
+  checkTypes(checked, 'string', ['adapter', 'cacheDir'])
+  const { onProgress, ...given } = checked
   const options: NodeEngineOptions = {
     ...given,
     ...(onProgress && { onProgress: orderedProgress(onProgress) }),

@@ -108,13 +108,15 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     completions: completions(streamText, wholeText),
     async countTokens(prompt, { signal } = {}) {
       llm.checkLive()
-      throwIfCancelled(signal, 'tokens')
+      throwIfCancelled(signal ?? undefined, 'tokens')
       const tokens =
         typeof prompt === 'string' ? encodePrompt(tokenizer, prompt) : encodeMessages(tokenizer, prompt)
       return tokens.length
     },
     logits: async (tokens, { signal } = {}) => ({
-      logits: await llm.logits(checkTokens('tokens', 'token ids', tokens), { signal }),
+      logits: await llm.logits(checkTokens('tokens', 'token ids', tokens), {
+        signal: signal ?? undefined,
+      }),
     }),
     memory: () => llm.device.memory(),
     inspect: createInspector(llm),

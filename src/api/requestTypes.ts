@@ -38,10 +38,35 @@ export interface SamplingOptions {
   signal?: AbortSignal
 }
 
+/** A piece of a message. */
+export interface TextPart {
+  /** Other kinds are refused. */
+  readonly type: 'text'
+  /** The text itself. */
+  readonly text: string
+}
+
+/** A message of a request, whose text may be in parts. */
+export interface PartedMessage extends Omit<ChatMessage, 'content'> {
+  /** Parts are joined without anything between. */
+  readonly content: string | null | readonly TextPart[]
+}
+
+/** A message of a request that has calls of tools only. */
+export interface ToolCallMessage extends Omit<ChatMessage, 'content'> {
+  /** Left out is as null. */
+  readonly content?: null
+  /** In the shape that the template expects. */
+  readonly tool_calls: readonly unknown[]
+}
+
+/** One turn of a request. */
+export type RequestMessage = ChatMessage | PartedMessage | ToolCallMessage
+
 /** A conversation to answer. Throws text/template where the model's template does not take it. */
 export interface ChatCompletionRequest extends SamplingOptions {
-  /** Oldest first. `content` may also be a list of `{ type: 'text', text }`, or be left out beside `tool_calls`. */
-  messages: readonly ChatMessage[]
+  /** Oldest first. */
+  messages: readonly RequestMessage[]
 }
 
 /** A text to go on with. */

@@ -14,6 +14,7 @@ import type {
   CompletionChunk,
   CompletionRequest,
   Completions,
+  RequestMessage,
 } from './requestTypes.ts'
 import type { TransferProgress } from '../weights/remote/transferMeter.ts'
 
@@ -76,7 +77,7 @@ export interface ModelOptions {
   onNotice?: (message: string) => void
 }
 
-/** How a model is loaded and run. Throws engine/input for what is out of range or of another type. */
+/** How a model is loaded and run. Throws engine/input for what is out of range or of another type; null is as left out. */
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
@@ -170,7 +171,7 @@ export interface Engine extends AsyncDisposable {
    * Tokens of a prompt as a request would have it: a text with what the tokenizer puts around it, or a conversation with
    * what its template adds, the opening of the answer included. Computes nothing; longer than the context is no error.
    */
-  countTokens(prompt: string | readonly ChatMessage[], options?: { signal?: AbortSignal }): Promise<number>
+  countTokens(prompt: string | readonly RequestMessage[], options?: { signal?: AbortSignal }): Promise<number>
   /**
    * Logits of every position of a token sequence, on an empty cache of its own. Calls take turns. Throws engine/memory where
    * that exceeds `maxMemory`, device/memory where the device has no room for it.

@@ -9,7 +9,6 @@ import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
-  ChatMessage,
   Completion,
   CompletionChunk,
   CompletionRequest,
@@ -21,6 +20,7 @@ import type {
   ModelInspection,
   ModelOptions,
   ProfileOptions,
+  RequestMessage,
   StepProfile,
   Timings,
   Usage,
@@ -74,7 +74,11 @@ export interface Methods {
   inspectModel: { params: undefined; item: never; result: ModelInspection }
   kvCache: { params: undefined; item: never; result: CacheState }
   profile: { params: Plain<ProfileOptions>; item: never; result: StepProfile[] }
-  countTokens: { params: { readonly prompt: string | readonly ChatMessage[] }; item: never; result: number }
+  countTokens: {
+    params: { readonly prompt: string | readonly RequestMessage[] }
+    item: never
+    result: number
+  }
   logits: { params: { readonly tokens: readonly number[] }; item: never; result: LogitsResult }
 }
 

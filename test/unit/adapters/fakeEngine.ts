@@ -8,6 +8,7 @@ import type {
   ChatCompletionRequest,
   ChatMessage,
   Engine,
+  RequestMessage,
   Timings,
   Usage,
 } from '../../../src/api/types.ts'
@@ -38,8 +39,9 @@ const head = { id: 'chatcmpl-7', created: 1_750_000_000, model: 'fake' } as cons
 
 export const numWords = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length
 
-const numTokensOf = (messages: readonly ChatMessage[]): number =>
-  messages.reduce((sum, { content }) => sum + 1 + numWords(content ?? ''), 0)
+// Adapters send text alone.
+const numTokensOf = (messages: readonly RequestMessage[]): number =>
+  (messages as readonly ChatMessage[]).reduce((sum, { content }) => sum + 1 + numWords(content ?? ''), 0)
 
 export function createFakeEngine({
   answers = [['Once', ' upon', ' a', ' time.']],

@@ -40,7 +40,7 @@ const nameOf = (promise: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof Error ? error.name : String(error)),
   )
 
-const said = (engine: FakeEngine): (string | null)[][] =>
+const said = (engine: FakeEngine): unknown[][] =>
   engine.requests.map(({ messages }) => messages.map(({ content }) => content))
 
 /** Resolves when it is told to. */

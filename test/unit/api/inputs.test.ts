@@ -191,6 +191,12 @@ describe('a load', () => {
     vi.unstubAllGlobals()
   })
 
+  test('in Node takes null as left out', async () => {
+    const reference = { ...nulls, device: 'reference', adapter: null, cacheDir: null } as const
+    await using engine = await createNodeEngine({ model: 'tiny-llama', ...(reference as object) })
+    expect(engine.shrunk).toEqual([])
+  })
+
   const wrongLoads: [string, unknown][] = [
     ['onProgress', 'log'],
     ['onNotice', {}],
