@@ -83,7 +83,8 @@ function edited(json: unknown, changes: readonly Edit[]): unknown {
     const place = places[at % places.length]
     if (place === undefined) continue
     if (isRemoval) delete place.parent[place.key]
-    else place.parent[place.key] = value
+    // A copy: a later edit may land inside it, and the next run has the same value.
+    else place.parent[place.key] = structuredClone(value)
   }
   return copy
 }
@@ -187,7 +188,7 @@ describe('whatever stands in', () => {
             for (const { at, value, isRemoval } of changes) {
               const key = keys[at % keys.length]!
               if (isRemoval) metadata.delete(key)
-              else metadata.set(key, value as GgufValue)
+              else metadata.set(key, structuredClone(value) as GgufValue)
             }
             const files = ggufTokenizerFiles(name, metadata)
             if (files !== undefined) createTokenizer(files).encode('Once upon a time')
