@@ -50,6 +50,9 @@ const answer = (): Locator => page.getByRole('article', { name: 'Answer' }).last
 const title = (name: string): Locator =>
   page.getByRole('navigation', { name: 'Conversations' }).getByRole('button', { name, exact: true })
 
+const titles = (): Promise<string[]> =>
+  page.getByRole('navigation', { name: 'Conversations' }).locator('.title').allInnerTexts()
+
 async function openReady(): Promise<void> {
   await page.goto(url)
   await page.getByText('swiftshader').waitFor()
@@ -121,7 +124,7 @@ describe('the chat page', () => {
     await answered()
     expect(await page.getByRole('article').count()).toBe(2)
     expect(await answerText()).not.toBe(first)
-    await title('Tell me a story about a boat.').waitFor()
+    await expect.poll(titles).toEqual(['Tell me a story about a boat.'])
     expect(complaints).toEqual([])
   })
 
