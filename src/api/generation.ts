@@ -6,7 +6,8 @@ import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { createStopFilter, type StopFilter } from './stopStrings.ts'
 import { CancelledFault } from './cancelledFault.ts'
-import { maxNewTokens, samplingParams, stopTexts, withoutNulls } from './sampling.ts'
+import { withoutNulls } from './options.ts'
+import { maxNewTokens, samplingParams, stopTexts } from './sampling.ts'
 import type { FinishReason, SamplingOptions, Timings, Usage } from './types.ts'
 
 export interface Piece {

@@ -7,8 +7,6 @@ import { maxBiases } from '../graph/ops/logits.ts'
 import { inputFault } from './options.ts'
 import type { SamplingOptions } from './types.ts'
 
-export { withoutNulls } from './options.ts'
-
 const defaultTemperature = 0.7
 
 /** Throws engine/input for what is out of range or of another type. */

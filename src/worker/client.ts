@@ -10,7 +10,7 @@ import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
 import { Connection, type WorkerLink } from './connection.ts'
 import type { Locks } from './liveness.ts'
 import type { EngineInfo, LoadEvent, LoadOptions, WireModel } from './protocol.ts'
-import { serveStore } from './remoteStore.ts'
+import { serveStore } from './portStore.ts'
 
 /**
  * Loads a model in a worker, which is started once the model is known to be one. Throws engine/input, what `start` and

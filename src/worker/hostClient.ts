@@ -22,7 +22,7 @@ import type {
   WireBlob,
   WireModel,
 } from './protocol.ts'
-import { remoteStore } from './remoteStore.ts'
+import { remoteStore } from './portStore.ts'
 import { replyOf, toWireError } from './wireError.ts'
 
 export type CreateEngine = (model: ModelSource, options: LoadOptions) => Promise<Engine>

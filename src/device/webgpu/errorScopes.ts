@@ -42,12 +42,15 @@ export function makeBuffer(
 
 function throwIfRefused({ validation, memory }: ScopedErrors, where: string, bytes: number): void {
   const error = validation ?? memory
-  if (error === null) return
-  throw new RuntimeFault('device/memory', {
+  if (error !== null) throw memoryFault(where, `${bytes} bytes of device memory`, error)
+}
+
+export function memoryFault(where: string, expected: string, cause: GPUError): RuntimeFault {
+  return new RuntimeFault('device/memory', {
     where,
-    expected: `${bytes} bytes of device memory`,
-    got: error.message,
+    expected,
+    got: cause.message,
     fix: 'Use a smaller model, dtype, batch or maxSeqLen.',
-    cause: error,
+    cause,
   })
 }

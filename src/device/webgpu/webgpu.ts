@@ -17,7 +17,7 @@ import type {
 } from '../device.ts'
 import { MemoryLedger } from '../ledger.ts'
 import { capabilitiesOf, type HalfMode } from './capabilities.ts'
-import { makeBuffer, scoped, type ScopedErrors } from './errorScopes.ts'
+import { makeBuffer, memoryFault, scoped, type ScopedErrors } from './errorScopes.ts'
 import { PipelineCache } from './pipelines.ts'
 import { prepareGpuPlan, type GpuBuffer, type GpuPlan } from './prepare.ts'
 import { Pacer } from './pacer.ts'
@@ -208,13 +208,7 @@ export function createWebGpuDevice(
 function stepFault(adapter: AdapterInfo, error: GPUError): RuntimeFault {
   if (!('GPUOutOfMemoryError' in globalThis) || !(error instanceof GPUOutOfMemoryError))
     return validationFault(adapter, error)
-  return new RuntimeFault('device/memory', {
-    where: adapter.description,
-    expected: 'memory for a step',
-    got: error.message,
-    fix: 'Use a smaller model, dtype, batch or maxSeqLen.',
-    cause: error,
-  })
+  return memoryFault(adapter.description, 'memory for a step', error)
 }
 
 function validationFault({ description }: AdapterInfo, error: GPUError): RuntimeFault {
