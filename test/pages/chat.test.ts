@@ -117,7 +117,19 @@ describe('the chat page', () => {
     await answered()
     expect(await answerText()).toBe(first)
 
+    // The field takes the cursor as it appears. Any later, it could take it from a user who has begun to type.
+    await page.evaluate(() => {
+      const watch = new MutationObserver(() => {
+        const field = document.activeElement
+        if (field instanceof HTMLTextAreaElement && field.selectionStart === field.value.length)
+          document.body.dataset['cursorAtEndOf'] = field.getAttribute('aria-label') ?? ''
+        watch.disconnect()
+      })
+      watch.observe(document.body, { childList: true, subtree: true })
+    })
     await button('Edit message').click()
+    await page.getByLabel('Edited message').waitFor()
+    expect(await page.locator('body').getAttribute('data-cursor-at-end-of')).toBe('Edited message')
     await page.getByLabel('Edited message').fill('Tell me a story about a boat.')
     await page.keyboard.press('Enter')
     await page.getByRole('article', { name: 'You said' }).getByText('boat').waitFor()

@@ -1,7 +1,7 @@
 // Where the user writes: the message, and the button that sends it or stops the answer.
 
 import type { JSX } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { embeddedModel } from '../../shared/engine.ts'
 import type { Session } from '../session.ts'
 import { Icon } from '../../shared/view/icons.tsx'
@@ -17,8 +17,9 @@ interface ComposerProps {
 export function Composer({ session, conversationId, isRunning, modelLabel }: ComposerProps): JSX.Element {
   const [text, setText] = useState('')
   const field = useRef<HTMLTextAreaElement>(null)
-  // Ready to type in a conversation that was just opened; not on a phone, where the keyboard would cover it.
-  useEffect(() => {
+  // Ready to type in a conversation that was just opened; not on a phone, where the keyboard would cover it. Before the
+  // browser paints: later, it could take the focus from where the user has already gone.
+  useLayoutEffect(() => {
     if (matchMedia('(hover: hover)').matches) field.current?.focus()
   }, [conversationId])
   const send = (written: string): void => {

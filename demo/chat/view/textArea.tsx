@@ -1,7 +1,7 @@
 // A text field that grows with its text. Enter sends, Shift+Enter breaks the line.
 
 import type { JSX, Ref, TargetedKeyboardEvent } from 'preact'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 
 interface TextAreaProps {
   readonly label: string
@@ -31,7 +31,8 @@ export function TextArea({
     area.style.height = 'auto'
     area.style.height = `${area.scrollHeight}px`
   }, [value])
-  useEffect(() => {
+  // Before the browser paints: later, it could move a cursor that the user has already set.
+  useLayoutEffect(() => {
     if (hasFocus !== true) return
     own.current?.focus()
     own.current?.setSelectionRange(value.length, value.length)
