@@ -27,7 +27,7 @@ export interface AdapterInfo {
   readonly architecture: string
   /** The vendor's id of the device. */
   readonly device: string
-  /** For people. */
+  /** For people; never empty. */
   readonly description: string
   /** What is beneath: `browser`, `reference`, or the back end that Dawn was asked for, else `default`. */
   readonly backend: string

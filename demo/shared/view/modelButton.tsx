@@ -1,7 +1,6 @@
 // The model of the page and the adapter that it runs on; a click leads to the choice of another.
 
 import type { JSX } from 'preact'
-import type { AdapterInfo } from '../engine.ts'
 import type { ModelState } from '../modelLoader.ts'
 import { formatBytes } from '../progress.ts'
 import { Icon } from './icons.tsx'
@@ -32,7 +31,7 @@ function AdapterLine({ model: { engine, status } }: { readonly model: ModelState
   const { adapter } = engine
   const hasF16 = adapter.features.includes('shader-f16')
   const parts = [
-    adapterName(adapter),
+    adapter.description,
     ...(adapter.isSoftware ? ['software, slow'] : []),
     hasF16 ? 'f16' : 'no f16',
     formatBytes(engine.memoryBytes()),
@@ -44,9 +43,4 @@ function AdapterLine({ model: { engine, status } }: { readonly model: ModelState
       <span>{parts.join(' · ')}</span>
     </p>
   )
-}
-
-function adapterName({ description, device, vendor, architecture }: AdapterInfo): string {
-  const named = [description, device].find((name) => name !== '')
-  return named ?? [vendor, architecture].filter((name) => name !== '').join(' ')
 }

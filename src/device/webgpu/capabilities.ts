@@ -47,7 +47,7 @@ export function describeAdapter(
     vendor: info.vendor,
     architecture: info.architecture,
     device: info.device,
-    description: info.description,
+    description: nameOf(info),
     backend,
     isSoftware: info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(names),
     features: [...adapter.features].sort(),
@@ -55,6 +55,11 @@ export function describeAdapter(
     subgroupMinSize: info.subgroupMinSize,
     subgroupMaxSize: info.subgroupMaxSize,
   }
+}
+
+/** What is told of an adapter that masks its description, which Firefox does with all. */
+function nameOf({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter'
 }
 
 function matricesOf(info: GPUAdapterInfo): readonly SubgroupMatrix[] {
