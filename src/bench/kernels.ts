@@ -1,4 +1,4 @@
-// Times every variant of every kernel at the shapes of a Llama layer: one decode step and prefills. What cannot run is
+// Times every variant of every kernel at the shapes of a model's layer: one decode step and prefills. What cannot run is
 // listed with its reason, never left out silently.
 
 import { bytesOf } from '../core/dtype.ts'
@@ -6,14 +6,13 @@ import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { blockSize, preparePlans } from '../engine/load.ts'
 import { loadWeights } from '../engine/loadWeights.ts'
-import { evalDim, numElements, type DimEnv } from '../graph/dim.ts'
+import { numElements, type DimEnv } from '../graph/dim.ts'
 import { valueOf, type Graph } from '../graph/graph.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { OpKind } from '../graph/ops/index.ts'
 import { wgslKernels } from '../kernels/index.ts'
 import type { KernelSet, KernelVariant } from '../kernels/spec.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
-import { llamaGraph } from '../models/llama/graph.ts'
+import type { LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
 import { StepWriter, type Step } from '../plan/step.ts'
@@ -21,7 +20,8 @@ import type { Plan } from '../plan/types.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
-import { syntheticCheckpoint, syntheticConfig } from './synthetic.ts'
+import { syntheticCheckpoint, syntheticSpec } from './synthetic.ts'
+import { opFlops } from './work.ts'
 
 export interface KernelBenchOptions {
   readonly models: readonly string[]
@@ -69,11 +69,11 @@ export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
 export async function benchKernels(device: Device, options: KernelBenchOptions): Promise<KernelResult[]> {
   const results: KernelResult[] = []
   for (const model of options.models) {
-    const config = syntheticConfig(model, 1)
+    const spec = syntheticSpec(model, 1)
     for (const tokens of options.tokens) {
       const step = stepOf(tokens, options.contextTokens)
       for (const op of isolateOps(
-        graphOf(config, step, options.dtype, bindingLimit(device.capabilities)),
+        graphOf(spec, step, options.dtype, bindingLimit(device.capabilities)),
         step.dims,
         options.weightBytes ?? 2 ** 26,
       )) {
@@ -103,12 +103,7 @@ function stepOf(tokens: number, contextTokens: number): StepShape {
   return { dims: { T: tokens, S: 1, R: 1 }, tokens, context }
 }
 
-function graphOf(
-  config: LlamaConfig,
-  { context }: StepShape,
-  dtype: FloatDType,
-  maxBindingBytes: number,
-): Graph {
+function graphOf(spec: LlmSpec, { context }: StepShape, dtype: FloatDType, maxBindingBytes: number): Graph {
   const options = {
     dtype,
     maxSeqLen: context,
@@ -117,7 +112,7 @@ function graphOf(
     maxNumSeqs: 1,
     head: 'sample',
   } as const
-  return runPasses(llamaGraph(config, options), inferencePassesFor(maxBindingBytes))
+  return runPasses(spec.graph(options), inferencePassesFor(maxBindingBytes))
 }
 
 async function timeVariant(
@@ -265,7 +260,7 @@ interface Work {
   readonly flops: number | undefined
 }
 
-function workOf({ graph }: IsolatedOp, { dims, tokens, context }: StepShape): Work {
+function workOf({ graph }: IsolatedOp, { dims, context }: StepShape): Work {
   const op = graph.ops.find(({ kind }) => kind !== 'slice')!
   const bytesOfValue = (id: (typeof graph.inputs)[number]): number => {
     const { shape, dtype } = valueOf(graph, id)
@@ -277,29 +272,22 @@ function workOf({ graph }: IsolatedOp, { dims, tokens, context }: StepShape): Wo
       (total, name) => total + (operands[name] === undefined ? 0 : bytesOfValue(operands[name])),
       0,
     )
-  const dim = (name: string, axis: number): number =>
-    evalDim(valueOf(graph, operands[name]!).shape.at(axis)!, dims)
+  const flops = opFlops(graph, op, dims, context)
   switch (op.kind) {
-    case 'linear':
-      // A gated one has twice as many rows of w as columns of y.
-      return { bytes: sum(Object.keys(operands)), flops: 2 * dim('y', 0) * dim('x', -1) * dim('w', 0) }
-    case 'attention': {
-      const { numHeads, headDim } = op.attrs
-      const pairs = tokens === 1 ? context : (tokens * (tokens + 1)) / 2
-      return { bytes: sum(['q', 'kCache', 'vCache', 'y']), flops: 4 * numHeads * headDim * pairs }
-    }
+    case 'attention':
+      return { bytes: sum(['q', 'kCache', 'vCache', 'y']), flops }
     case 'embedding':
     case 'gatherRows':
-      return { bytes: 2 * sum(['y']), flops: undefined }
+      return { bytes: 2 * sum(['y']), flops }
     case 'rotary':
-      return { bytes: 2 * sum(['x']), flops: undefined }
+      return { bytes: 2 * sum(['x']), flops }
     default: {
       // Ops that write rows of a KV cache move what they are given, and leave the rest of the cache alone.
       if (/kvwrite/i.test(op.kind)) {
         const given = Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name))
-        return { bytes: 2 * sum(given), flops: undefined }
+        return { bytes: 2 * sum(given), flops }
       }
-      return { bytes: sum(Object.keys(operands)), flops: undefined }
+      return { bytes: sum(Object.keys(operands)), flops }
     }
   }
 }

@@ -8,8 +8,7 @@ import type { DimEnv } from '../graph/dim.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { deterministicKernels } from '../kernels/deterministic.ts'
 import { wgslKernels } from '../kernels/index.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
-import { kvBlockBytes, llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
+import type { LlmGraphOptions, LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
 import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
@@ -25,7 +24,7 @@ export interface LlmShape {
   readonly maxSeqLen: number
   readonly maxNumSeqs: number
   readonly numBlocks: number
-  readonly head: LlamaGraphOptions['head']
+  readonly head: LlmGraphOptions['head']
   /** Whether a token's logits are the same bits in whatever step it is computed. Default false. */
   readonly deterministic?: boolean | undefined
 }
@@ -49,14 +48,14 @@ export function stepClasses({
 }
 
 /** One plan for each bucket of `maxima`; all share weights, states and arena. */
-export function planLlama(
-  config: LlamaConfig,
+export function planLlm(
+  spec: LlmSpec,
   shape: LlmShape,
   buckets: readonly DimEnv[],
   capabilities: Capabilities,
 ): Plan[] {
   const passes = inferencePassesFor(bindingLimit(capabilities))
-  const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), passes)
+  const graph = runPasses(spec.graph({ ...shape, blockSize }), passes)
   const kernels = shape.deterministic === true ? deterministicKernels : wgslKernels
   return buckets.map((maxima) => makePlan(graph, { kernels, capabilities, maxima }))
 }
@@ -66,7 +65,7 @@ export function planLlama(
  * blocks: where even they do not fit, planning throws plan/limit.
  */
 export function fitBlocks(
-  config: LlamaConfig,
+  spec: LlmSpec,
   {
     dtype,
     maxSeqLen,
@@ -74,7 +73,7 @@ export function fitBlocks(
   }: { readonly dtype: FloatDType; readonly maxSeqLen: number; readonly numBlocks: number },
   capabilities: Capabilities,
 ): number {
-  const room = Math.floor(bindingLimit(capabilities) / kvBlockBytes(config, { dtype, blockSize }))
+  const room = Math.floor(bindingLimit(capabilities) / spec.kvBlockBytes({ dtype, blockSize }))
   return Math.min(numBlocks, Math.max(room, Math.ceil(maxSeqLen / blockSize)))
 }
 

@@ -48,7 +48,7 @@ export async function inspectModel(
     ...(maxSeqLen === undefined ? {} : { maxSeqLen }),
   })
   const capabilities = probe?.capabilities ?? webgpuMinimum
-  const { plans, memory } = fitPlans(model.name, model.config, options, capabilities)
+  const { plans, memory } = fitPlans(model.name, model.spec, options, capabilities)
   checkWeights(plans, model.checkpoint)
   return {
     model,

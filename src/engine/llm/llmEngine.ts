@@ -7,7 +7,7 @@ import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
-import type { LlamaConfig } from '../../models/llama/config.ts'
+import type { LlmConfig, LlmSpec } from '../../models/spec.ts'
 import type { Plan } from '../../plan/types.ts'
 import { blockSize, checkContext, maxBatchesInFlight } from '../load.ts'
 import type { ShrunkOption } from '../fit.ts'
@@ -42,7 +42,7 @@ interface Batch {
 }
 
 export class LlmEngine {
-  readonly config: LlamaConfig
+  readonly config: LlmConfig
   /** As they are in force. */
   readonly options: LlmEngineOptions
   /** Options that were made smaller to keep the budget. */
@@ -64,7 +64,7 @@ export class LlmEngine {
 
   private constructor(runner: Runner) {
     const { options, shrunk } = runner.fitted
-    this.config = runner.config
+    this.config = runner.spec.config
     this.options = options
     this.shrunk = shrunk
     this.#recovery = new Recovery(options)
@@ -79,11 +79,11 @@ export class LlmEngine {
    */
   static async load(
     device: Device,
-    config: LlamaConfig,
+    spec: LlmSpec,
     checkpoint: Checkpoint,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    return new LlmEngine(await ModelRunner.load(device, config, checkpoint, options))
+    return new LlmEngine(await ModelRunner.load(device, spec, checkpoint, options))
   }
 
   /** Another one after each recovery from a loss. */

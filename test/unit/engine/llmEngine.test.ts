@@ -8,7 +8,7 @@ import { createRecordingDevice, type RecordingDevice } from '../../../src/device
 import { LlmEngine, type LlmEngineOptions, type TokenEvent } from '../../../src/engine/llm/llmEngine.ts'
 import { fitPlans } from '../../../src/engine/fit.ts'
 import type { SequenceParams } from '../../../src/engine/llm/sequence.ts'
-import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
+import { minimalCapabilities, tinySpec } from '../models/tinyLlama.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
 
 const options: LlmEngineOptions = {
@@ -20,7 +20,7 @@ const options: LlmEngineOptions = {
 }
 
 const load = (device: Device, changes: Partial<LlmEngineOptions> = {}): Promise<LlmEngine> =>
-  LlmEngine.load(device, tinyConfig, checkpointFor(tinyConfig), { ...options, ...changes })
+  LlmEngine.load(device, tinySpec, checkpointFor(tinySpec), { ...options, ...changes })
 
 function request(numPrompt: number, changes: Partial<SequenceParams> = {}): SequenceParams {
   return {
@@ -156,8 +156,8 @@ describe('tokens that are read back together', () => {
   })
 
   test('are planned for', async () => {
-    const one = fitPlans('m', tinyConfig, options, minimalCapabilities)
-    const many = fitPlans('m', tinyConfig, { ...options, tokensPerReadback: 64 }, minimalCapabilities)
+    const one = fitPlans('m', tinySpec, options, minimalCapabilities)
+    const many = fitPlans('m', tinySpec, { ...options, tokensPerReadback: 64 }, minimalCapabilities)
     // Two batches on their way: 3 rows of 4 bytes, in buffers of 256 bytes or a larger power of two.
     expect([one.memory.readbackBytes, many.memory.readbackBytes]).toEqual([2 * 256, 2 * 1024])
   })
