@@ -7,7 +7,7 @@ import { benchLines } from '../bench/lines.ts'
 import { benchLlm } from '../bench/llm.ts'
 import { measureRoofs } from '../bench/roofs.ts'
 import { isSynthetic, syntheticModel, type BenchModel } from '../bench/synthetic.ts'
-import { softwareBudget } from '../engine/memory.ts'
+import { softwareBudget } from '../engine/memoryPlan.ts'
 import {
   adapterOption,
   benchDtypeOption,

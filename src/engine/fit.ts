@@ -1,11 +1,11 @@
 // Plans that fit a budget: the engine's options as they are, or smaller where the memory that they take is above it.
-// Not here: the sums (memory.ts), and the plans themselves (load.ts).
+// Not here: the sums (memoryPlan.ts), and the plans themselves (load.ts).
 
 import { RuntimeFault, invariant } from '../core/errors.ts'
 import type { LlmSpec } from '../models/spec.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
 import { blockSize, fitBlocks, planLlm, stepClasses } from './load.ts'
-import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memory.ts'
+import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memoryPlan.ts'
 
 type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
 

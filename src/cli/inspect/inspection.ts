@@ -3,7 +3,7 @@
 import { engineOptions } from '../../api/model.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
 import { fitPlans } from '../../engine/fit.ts'
-import type { MemoryPlan } from '../../engine/memory.ts'
+import type { MemoryPlan } from '../../engine/memoryPlan.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type { CommandContext, LoadedModel } from '../deps.ts'

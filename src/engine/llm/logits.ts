@@ -4,12 +4,12 @@
 import { throwIfCancelled } from '../../core/errors.ts'
 import type { Device, DeviceBuffer } from '../../device/device.ts'
 import type { LlmSpec } from '../../models/spec.ts'
-import { StepWriter } from '../../plan/step.ts'
+import { StepWriter } from '../../plan/stepLayout.ts'
 import { blockSize, planLlm, preparePlans, type LlmShape } from '../load.ts'
-import { checkLogits, type MemoryPlan } from '../memory.ts'
+import { checkLogits, type MemoryPlan } from '../memoryPlan.ts'
 import { BlockManager } from './blockManager.ts'
 import { Sequence } from './sequence.ts'
-import { buildStepInputs } from './step.ts'
+import { buildStepInputs } from './stepInputs.ts'
 
 export interface LogitsOptions {
   readonly signal?: AbortSignal | undefined
