@@ -1,5 +1,5 @@
 // A model on one device: how it is loaded, its weights, its plans, and the steps that run there. It ends with its device.
-// Not here: which steps, and what becomes of their tokens (llmEngine.ts).
+// Not here: which steps, and what becomes of their tokens (servingLoop.ts).
 
 import { invariant } from '../../core/errors.ts'
 import type { Device, DeviceBuffer, PreparedPlan, ReadBatch, StepOutput } from '../../device/device.ts'

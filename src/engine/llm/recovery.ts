@@ -1,5 +1,5 @@
 // After the loss of a device: a new one with the model loaded again, as often as is sensible.
-// Not here: what becomes of the sequences that ran on the old one (llmEngine.ts).
+// Not here: what becomes of the sequences that ran on the old one (servingLoop.ts).
 
 import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import type { Device, LostInfo } from '../../device/device.ts'
