@@ -4,7 +4,7 @@
 import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
-import { blockSize } from '../engine/load.ts'
+import { blocksFor } from '../engine/load.ts'
 import { checkTensors } from '../engine/loadWeights.ts'
 import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/fit.ts'
@@ -111,7 +111,6 @@ export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEng
   )
   const maxNumSeqs = checkCount('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
   const maxNumBatchedTokens = checkCount('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
-  const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress, onEvent } = options
   return {
     dtype: checkChoice('dtype', options.dtype ?? 'f16', ['f16', 'f32']),
@@ -119,7 +118,7 @@ export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEng
     maxNumSeqs: Math.min(maxNumSeqs, maxNumBatchedTokens),
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
-    numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    numBlocks: blocksFor(maxSeqLen) * Math.ceil(maxNumSeqs / 2),
     tokensPerReadback: checkCount('tokensPerReadback', options.tokensPerReadback ?? 1, 64),
     deterministic: options.deterministic,
     budget: budgetOf(options),

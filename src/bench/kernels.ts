@@ -4,7 +4,7 @@
 import { bytesOf } from '../core/dtype.ts'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
-import { blockSize, preparePlans } from '../engine/load.ts'
+import { blockSize, blocksFor, preparePlans } from '../engine/load.ts'
 import { loadWeights } from '../engine/loadWeights.ts'
 import { numElements, type DimEnv } from '../graph/dim.ts'
 import { valueOf, type Graph } from '../graph/graph.ts'
@@ -108,7 +108,7 @@ function graphOf(spec: LlmSpec, { context }: StepShape, dtype: FloatDType, maxBi
     dtype,
     maxSeqLen: context,
     blockSize,
-    numBlocks: Math.ceil(context / blockSize),
+    numBlocks: blocksFor(context),
     maxNumSeqs: 1,
     head: 'sample',
   } as const

@@ -6,7 +6,7 @@ import { engineOptions } from '../api/model.ts'
 import type { AdapterInfo, Engine } from '../api/types.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
-import { blockSize } from '../engine/load.ts'
+import { blocksFor } from '../engine/load.ts'
 import { fitPlans } from '../engine/fit.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { isDecode, meterDevice, type Meter } from './meter.ts'
@@ -167,7 +167,7 @@ function engineOptionsFor(
   const maxSeqLen = promptTokens + newTokens + 1
   return {
     ...engineOptions(spec.config, { dtype, maxSeqLen, maxNumSeqs: batch }),
-    numBlocks: batch * Math.ceil(maxSeqLen / blockSize),
+    numBlocks: batch * blocksFor(maxSeqLen),
     signal,
   }
 }

@@ -4,7 +4,7 @@
 import { RuntimeFault, invariant } from '../core/errors.ts'
 import type { LlmSpec } from '../models/spec.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
-import { blockSize, fitBlocks, planLlm, stepClasses } from './load.ts'
+import { blocksFor, fitBlocks, planLlm, stepClasses } from './load.ts'
 import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memoryPlan.ts'
 
 type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
@@ -65,7 +65,7 @@ export function fitPlans<Sizes extends LlmSizes>(
     const whole = measure(spec, most, capabilities, budget)
     if (whole.memory.totalBytes <= budget.bytes) return fitted(most, whole.plans, whole.memory)
     smallest = whole
-    const oneSequence = blocksOf(most.maxSeqLen)
+    const oneSequence = blocksFor(most.maxSeqLen)
     if (!budget.open.includes('numBlocks') || most.numBlocks <= oneSequence) continue
     const least = { ...most, numBlocks: oneSequence }
     const bare = measure(spec, least, capabilities, budget)
@@ -84,16 +84,12 @@ export function fitPlans<Sizes extends LlmSizes>(
 
 const shrinkableOptions = ['numBlocks', 'maxSeqLen', 'maxNumBatchedTokens'] as const
 
-function blocksOf(maxSeqLen: number): number {
-  return Math.ceil(maxSeqLen / blockSize)
-}
-
 /** Largest first, each with as many blocks as may be of use. */
 function candidates<Sizes extends LlmSizes>(options: Sizes, open: readonly ShrinkableOption[]): Sizes[] {
   const list = [options]
   const add = (changes: Partial<LlmSizes>): void => {
     const next = { ...list.at(-1)!, ...changes }
-    const useful = blocksOf(next.maxSeqLen) * next.maxNumSeqs
+    const useful = blocksFor(next.maxSeqLen) * next.maxNumSeqs
     list.push({ ...next, numBlocks: Math.min(next.numBlocks, useful) })
   }
   if (open.includes('maxSeqLen')) {

@@ -11,10 +11,15 @@ import { wgslKernels } from '../kernels/index.ts'
 import type { LlmGraphOptions, LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
-import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
+import type { Capabilities, Plan } from '../plan/types.ts'
 
 /** Tokens in a KV block. */
 export const blockSize = 16
+
+/** KV blocks that a sequence of `numTokens` fills. */
+export function blocksFor(numTokens: number): number {
+  return Math.ceil(numTokens / blockSize)
+}
 
 /** Batches of steps that may be submitted before the oldest has been read back. */
 export const maxBatchesInFlight = 2
@@ -74,7 +79,7 @@ export function fitBlocks(
   capabilities: Capabilities,
 ): number {
   const room = Math.floor(bindingLimit(capabilities) / spec.kvBlockBytes({ dtype, blockSize }))
-  return Math.min(numBlocks, Math.max(room, Math.ceil(maxSeqLen / blockSize)))
+  return Math.min(numBlocks, Math.max(room, blocksFor(maxSeqLen)))
 }
 
 /** Memory and prepared plans of a graph; `plans[i]` was made for `buckets[i]`. */
@@ -118,18 +123,9 @@ export async function preparePlans(
   }
   try {
     const states = new Map<StateId, DeviceBuffer>()
-    for (const { id, name, shape, dtype } of plans[0]?.graph.states ?? []) {
-      states.set(
-        id,
-        await alloc(
-          tensorBytes(
-            shape.reduce((product, dim) => product * dim, 1),
-            dtype,
-          ),
-          'states',
-          name,
-        ),
-      )
+    for (const buffer of plans[0]?.buffers ?? []) {
+      if (buffer.role !== 'state') continue
+      states.set(buffer.state, await alloc(buffer.bytes, 'states', buffer.label))
     }
     const arena: DeviceBuffer[] = []
     for (const [slot, bytes] of arenaSizes(plans).entries())

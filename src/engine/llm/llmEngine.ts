@@ -1,7 +1,7 @@
 // A model that serves: requests in, tokens and logits out, recovery from the loss of its device, and its end. Not here: the
 // steps (servingLoop.ts), nor how a model comes onto a device (modelRunner.ts).
 
-import { RuntimeFault, cancelled } from '../../core/errors.ts'
+import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 import { shown } from '../../core/files.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
@@ -94,7 +94,7 @@ export class LlmEngine {
     const room = this.options.maxSeqLen - params.promptTokens.length + 1
     const sequence = new Sequence({ ...params, maxNewTokens: Math.min(params.maxNewTokens, room) })
     if (sequence.params.maxNewTokens < 1) return
-    if (signal?.aborted === true) throw cancelled('request', signal.reason)
+    throwIfCancelled(signal, 'request')
     const stream = this.#loop.submit(sequence)
     // Ends the sequence at once: its reader may not come back for a while.
     const onAbort = (): void => {

@@ -5,10 +5,10 @@ import { throwIfCancelled } from '../../core/errors.ts'
 import type { Device, DeviceBuffer } from '../../device/device.ts'
 import type { LlmSpec } from '../../models/spec.ts'
 import { StepWriter } from '../../plan/stepLayout.ts'
-import { blockSize, planLlm, preparePlans, type LlmShape } from '../load.ts'
+import { blockSize, blocksFor, planLlm, preparePlans, type LlmShape } from '../load.ts'
 import { checkLogits, type MemoryPlan } from '../memoryPlan.ts'
 import { BlockManager } from './blockManager.ts'
-import { Sequence } from './sequence.ts'
+import { Sequence, plainParams } from './sequence.ts'
 import { buildStepInputs } from './stepInputs.ts'
 
 export interface LogitsOptions {
@@ -44,7 +44,7 @@ export async function runLogits(
 ): Promise<(Float32Array | Float64Array)[]> {
   const { dtype, maxSeqLen, deterministic } = options
   const largest = Math.max(...chunks)
-  const numBlocks = blockOrder?.length ?? Math.ceil(tokens.length / blockSize)
+  const numBlocks = blockOrder?.length ?? blocksFor(tokens.length)
   const plans = planLlm(
     spec,
     { dtype, maxSeqLen, maxNumSeqs: 1, numBlocks, head: 'logits', deterministic },
@@ -57,19 +57,14 @@ export async function runLogits(
     const prepared = loaded.plans[0]!
     const writer = new StepWriter(prepared.plan.step, prepared.plan.maxima)
     const blocks = new BlockManager(numBlocks, blockSize, blockOrder)
-    const sequence = new Sequence({
-      promptTokens: tokens,
-      maxNewTokens: 0,
-      stopTokenIds: new Set(),
-      sampling: { temperature: 0, seed: [0, 0] },
-    })
+    const sequence = new Sequence(plainParams(tokens, 0))
     sequence.row = 0
-    sequence.blockTable = Array.from({ length: blocks.blocksFor(tokens.length) }, () => blocks.allocate())
+    sequence.blockTable = Array.from({ length: blocksFor(tokens.length) }, () => blocks.allocate())
     const rows: (Float32Array | Float64Array)[] = []
     for (const numTokens of chunks) {
       throwIfCancelled(signal, 'logits')
       const chunk = { sequence, start: rows.length, numTokens, samples: true }
-      const maxBlocksPerSeq = Math.ceil(maxSeqLen / blockSize)
+      const maxBlocksPerSeq = blocksFor(maxSeqLen)
       const { dims, values } = buildStepInputs([chunk], { blockSize, maxBlocksPerSeq })
       const all = Array.from({ length: numTokens }, (_, row) => row)
       const step = writer.write({ ...dims, R: numTokens }, { ...values, logitsRows: all })

@@ -8,7 +8,7 @@ import type { LlmSpec } from '../../models/spec.ts'
 import { StepWriter } from '../../plan/stepLayout.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
-import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
+import { blockSize, blocksFor, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
 import { fitPlans, type FittedPlans, type MemoryBudget } from '../fit.ts'
@@ -93,7 +93,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     batch: ReadBatch,
     onTimed?: OnTimed,
   ): Promise<Readonly<Record<string, StepOutput>>> {
-    const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
+    const maxBlocksPerSeq = blocksFor(this.fitted.options.maxSeqLen)
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
