@@ -7,7 +7,7 @@ import type { Device } from '../device/device.ts'
 import { blockSize, blocksFor, preparePlans } from '../engine/load.ts'
 import { loadWeights } from '../engine/loadWeights.ts'
 import { numElements, type DimEnv } from '../graph/dim.ts'
-import { valueOf, type Graph } from '../graph/graph.ts'
+import { valueOf, type Graph, type Op } from '../graph/graph.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { OpKind } from '../graph/ops/index.ts'
 import { wgslKernels } from '../kernels/index.ts'
@@ -262,32 +262,31 @@ interface Work {
 
 function workOf({ graph }: IsolatedOp, { dims, context }: StepShape): Work {
   const op = graph.ops.find(({ kind }) => kind !== 'slice')!
-  const bytesOfValue = (id: (typeof graph.inputs)[number]): number => {
-    const { shape, dtype } = valueOf(graph, id)
-    return numElements(shape, dims) * bytesOf(dtype)
-  }
+  return { bytes: movedBytes(graph, op, dims), flops: opFlops(graph, op, dims, context) }
+}
+
+function movedBytes(graph: Graph, op: Op, dims: DimEnv): number {
   const operands = { ...op.inputs, ...op.outputs }
   const sum = (names: readonly string[]): number =>
-    names.reduce(
-      (total, name) => total + (operands[name] === undefined ? 0 : bytesOfValue(operands[name])),
-      0,
-    )
-  const flops = opFlops(graph, op, dims, context)
+    names.reduce((total, name) => {
+      const id = operands[name]
+      if (id === undefined) return total
+      const { shape, dtype } = valueOf(graph, id)
+      return total + numElements(shape, dims) * bytesOf(dtype)
+    }, 0)
   switch (op.kind) {
     case 'attention':
-      return { bytes: sum(['q', 'kCache', 'vCache', 'y']), flops }
+      return sum(['q', 'kCache', 'vCache', 'y'])
     case 'embedding':
     case 'gatherRows':
-      return { bytes: 2 * sum(['y']), flops }
+      return 2 * sum(['y'])
     case 'rotary':
-      return { bytes: 2 * sum(['x']), flops }
-    default: {
-      // Ops that write rows of a KV cache move what they are given, and leave the rest of the cache alone.
-      if (/kvwrite/i.test(op.kind)) {
-        const given = Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name))
-        return { bytes: 2 * sum(given), flops }
-      }
-      return { bytes: sum(Object.keys(operands)), flops }
-    }
+      return 2 * sum(['x'])
+    case 'kvWrite':
+    case 'rotaryKvWrite':
+      // The rest of the cache is left alone.
+      return 2 * sum(Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name)))
+    default:
+      return sum(Object.keys(operands))
   }
 }
