@@ -19,7 +19,7 @@ import { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts
 import { openDawnDevice } from './device/dawn/dawn.ts'
 import type { Device } from './device/device.ts'
 import { createReferenceDevice } from './device/reference/reference.ts'
-import { softwareBudget } from './engine/memory.ts'
+import { softwareBudget } from './engine/memoryPlan.ts'
 import { directoryStore } from './node/directoryStore.ts'
 import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
 import { nodeHashing } from './node/hashing.ts'

@@ -76,6 +76,7 @@ function judge(path: string, rank: number, specifier: string): string | undefine
   if (targetRank === undefined) return 'unknown folder'
   const isOwn = folderOf(target) === folderOf(path)
   if (!isOwn && targetRank >= rank && rank !== entryRank) return `rank ${targetRank} from rank ${rank}`
+  if (!isOwn && /^src\/models\/\w+\//.test(target)) return 'families are behind models/index.ts'
   const isImplementation = target.startsWith('src/device/') && target !== 'src/device/device.ts'
   return isImplementation && !isOwn && rank !== entryRank ? 'only device.ts of src/device' : undefined
 }
@@ -195,6 +196,13 @@ describe('the checker', () => {
       '../plan/b.ts',
       './webgpu/w.ts',
       'the interface',
+    ],
+    [
+      'a model family',
+      'src/engine/a.ts',
+      '../models/spec.ts',
+      '../models/llama/config.ts',
+      'families are behind',
     ],
     ['a shader', 'src/kernels/a.ts', '../../shaders/b.wgsl?raw', '../index.ts', 'rank 10 from rank 3'],
     ['a shader elsewhere', 'src/plan/a.ts', '../kernels/b.ts', '../../shaders/b.wgsl?raw', 'shaders are for'],

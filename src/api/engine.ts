@@ -2,7 +2,7 @@
 
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
 import { blockSize } from '../engine/load.ts'
-import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
+import { invariant, throwIfCancelled } from '../core/errors.ts'
 import { emptyCache, type ModelCache } from '../weights/remote/modelCache.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
@@ -136,15 +136,12 @@ async function collect(
 ): Promise<{ text: string; tokens: number[]; finish: NonNullable<Piece['finish']> }> {
   let text = ''
   const tokens: number[] = []
+  let finish: Piece['finish']
   for await (const piece of pieces) {
     text += piece.text
     tokens.push(...piece.tokens)
-    if (piece.finish !== undefined) return { text, tokens, finish: piece.finish }
+    finish = piece.finish
   }
-  throw new RuntimeFault('internal', {
-    where: 'completion',
-    expected: 'a last piece',
-    got: 'none',
-    fix: 'This is a bug in tabhopper; please report it.',
-  })
+  invariant(finish !== undefined, 'the last piece says why it is the last')
+  return { text, tokens, finish }
 }

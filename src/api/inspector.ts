@@ -6,6 +6,7 @@ import { inspectPlans, type ModelInspection } from '../engine/inspection.ts'
 import { kernelTimes, type KernelTime, type TimedStep } from '../engine/kernelTimes.ts'
 import type { CacheState } from '../engine/llm/cacheState.ts'
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import { plainParams } from '../engine/llm/sequence.ts'
 import type { DimEnv } from '../graph/dim.ts'
 import { checkCount } from './options.ts'
 
@@ -77,19 +78,14 @@ async function profile(
   const room = options.maxSeqLen - maxNewTokens
   const length = checkCount('promptTokens', promptTokens ?? Math.min(32, room), room)
   const steps: (TimedStep & { readonly dims: DimEnv })[] = []
-  const request = {
-    promptTokens: Array.from({ length }, (_, index) => (index * 7919) % config.vocabSize),
-    // Prefill gives the first one.
-    maxNewTokens: maxNewTokens + 1,
-    stopTokenIds: new Set<number>(),
-    sampling: { temperature: 0, seed: [0, 0] },
-  } as const
+  const prompt = Array.from({ length }, (_, index) => (index * 7919) % config.vocabSize)
   // What a driver puts off until a kernel first runs is nobody's time.
-  for await (const _ of llm.generate({ ...request, maxNewTokens: 1 }, signal));
+  for await (const _ of llm.generate(plainParams(prompt, 1), signal));
   await llm.timeSteps(
     (step) => steps.push(step),
     async () => {
-      for await (const _ of llm.generate(request, signal));
+      // Prefill gives the first one.
+      for await (const _ of llm.generate(plainParams(prompt, maxNewTokens + 1), signal));
     },
   )
   // Others than before, where the device was lost on the way.

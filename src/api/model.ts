@@ -4,12 +4,12 @@
 import { RuntimeFault } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
-import { blockSize } from '../engine/load.ts'
+import { blocksFor } from '../engine/load.ts'
 import { checkTensors } from '../engine/loadWeights.ts'
 import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/fit.ts'
-import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
-import { telltaleWeights } from '../models/llama/weights.ts'
+import { readLlmSpec } from '../models/index.ts'
+import type { LlmConfig, LlmSpec } from '../models/spec.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
 import { createTokenizer, loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
@@ -30,7 +30,9 @@ export interface LoadedModel {
   /** config.json as it is. */
   readonly json: Readonly<Record<string, unknown>>
   /** What the configuration means. */
-  readonly config: LlamaConfig
+  readonly config: LlmConfig
+  /** @internal What the engine runs. */
+  readonly spec: LlmSpec
   /** Tensors by name, read when they are wanted. */
   readonly checkpoint: Checkpoint
   /** Absent where the folder has no tokenizer.json: such a model serves token ids and logits. */
@@ -52,12 +54,13 @@ export async function openModelStore(store: FileStore): Promise<LoadedModel> {
       fix: 'Point at a folder in the layout of Hugging Face.',
     })
   }
-  const config = readLlamaConfig(json)
+  const spec = readLlmSpec(json)
   const checkpoint = await openCheckpoint(store)
   try {
-    checkSizes(config, checkpoint)
+    checkSizes(spec, checkpoint)
     const tokenizer = await loadTokenizer(store)
-    return { name: store.name, json, config, checkpoint, tokenizer, close: () => checkpoint.close() }
+    const { config } = spec
+    return { name: store.name, json, config, spec, checkpoint, tokenizer, close: () => checkpoint.close() }
   } catch (error) {
     await checkpoint.close()
     throw error
@@ -70,13 +73,14 @@ export async function openGgufModel(source: ByteSource): Promise<LoadedModel> {
   const { checkpoint } = gguf
   try {
     const json = ggufConfig(gguf)
-    const config = readLlamaConfig(json)
-    checkSizes(config, checkpoint)
+    const spec = readLlmSpec(json)
+    checkSizes(spec, checkpoint)
     const files = ggufTokenizerFiles(source.name, gguf.metadata)
     return {
       name: source.name,
       json,
-      config,
+      config: spec.config,
+      spec,
       checkpoint,
       tokenizer: files === undefined ? undefined : createTokenizer(files),
       close: () => checkpoint.close(),
@@ -91,15 +95,15 @@ export async function openGgufModel(source: ByteSource): Promise<LoadedModel> {
  * Throws weights/missing or weights/shape where a configuration belongs to other weights. Before anything is planned: for
  * sizes that only a hostile file claims, that would take all memory until its missing tensors were noticed.
  */
-function checkSizes(config: LlamaConfig, checkpoint: Checkpoint): void {
-  checkTensors(telltaleWeights(config), checkpoint)
+function checkSizes(spec: LlmSpec, checkpoint: Checkpoint): void {
+  checkTensors(spec.telltaleWeights(), checkpoint)
 }
 
 /** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
 const defaultMaxSeqLen = 4096
 
 /** Options with every default filled in. Throws engine/input for what cannot be. */
-export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmEngineOptions {
+export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEngineOptions {
   const maxSeqLen = checkCount(
     'maxSeqLen',
     options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
@@ -107,7 +111,6 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
   )
   const maxNumSeqs = checkCount('maxNumSeqs', options.maxNumSeqs ?? 8, 256)
   const maxNumBatchedTokens = checkCount('maxNumBatchedTokens', options.maxNumBatchedTokens ?? 256, 65_535)
-  const blocksPerSeq = Math.ceil(maxSeqLen / blockSize)
   const { onProgress, onEvent } = options
   return {
     dtype: checkChoice('dtype', options.dtype ?? 'f16', ['f16', 'f32']),
@@ -115,7 +118,7 @@ export function engineOptions(config: LlamaConfig, options: EngineOptions): LlmE
     maxNumSeqs: Math.min(maxNumSeqs, maxNumBatchedTokens),
     maxNumBatchedTokens,
     // Sequences are rarely all at full length; those that do not fit are preempted and recomputed.
-    numBlocks: blocksPerSeq * Math.ceil(maxNumSeqs / 2),
+    numBlocks: blocksFor(maxSeqLen) * Math.ceil(maxNumSeqs / 2),
     tokensPerReadback: checkCount('tokensPerReadback', options.tokensPerReadback ?? 1, 64),
     deterministic: options.deterministic,
     budget: budgetOf(options),
@@ -167,7 +170,7 @@ export async function createEngineOn(
     const { name, checkpoint, tokenizer } = model
     const { onProgress, signal } = options
     const config = JSON.stringify(model.json)
-    llm = await LlmEngine.load(device, model.config, checkpoint, {
+    llm = await LlmEngine.load(device, model.spec, checkpoint, {
       ...engineOptions(model.config, options),
       reopen: reopen && (async (signal) => sameModel(name, config, await reopen(signal))),
     })

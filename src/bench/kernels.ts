@@ -1,27 +1,27 @@
-// Times every variant of every kernel at the shapes of a Llama layer: one decode step and prefills. What cannot run is
+// Times every variant of every kernel at the shapes of a model's layer: one decode step and prefills. What cannot run is
 // listed with its reason, never left out silently.
 
 import { bytesOf } from '../core/dtype.ts'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import type { Device } from '../device/device.ts'
-import { blockSize, preparePlans } from '../engine/load.ts'
+import { blockSize, blocksFor, preparePlans } from '../engine/load.ts'
 import { loadWeights } from '../engine/loadWeights.ts'
-import { evalDim, numElements, type DimEnv } from '../graph/dim.ts'
-import { valueOf, type Graph } from '../graph/graph.ts'
+import { numElements, type DimEnv } from '../graph/dim.ts'
+import { valueOf, type Graph, type Op } from '../graph/graph.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { OpKind } from '../graph/ops/index.ts'
 import { wgslKernels } from '../kernels/index.ts'
 import type { KernelSet, KernelVariant } from '../kernels/spec.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
-import { llamaGraph } from '../models/llama/graph.ts'
+import type { LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
-import { StepWriter, type Step } from '../plan/step.ts'
+import { StepWriter, type Step } from '../plan/stepLayout.ts'
 import type { Plan } from '../plan/types.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
-import { syntheticCheckpoint, syntheticConfig } from './synthetic.ts'
+import { syntheticCheckpoint, syntheticSpec } from './synthetic.ts'
+import { opFlops } from './work.ts'
 
 export interface KernelBenchOptions {
   readonly models: readonly string[]
@@ -69,11 +69,11 @@ export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
 export async function benchKernels(device: Device, options: KernelBenchOptions): Promise<KernelResult[]> {
   const results: KernelResult[] = []
   for (const model of options.models) {
-    const config = syntheticConfig(model, 1)
+    const spec = syntheticSpec(model, 1)
     for (const tokens of options.tokens) {
       const step = stepOf(tokens, options.contextTokens)
       for (const op of isolateOps(
-        graphOf(config, step, options.dtype, bindingLimit(device.capabilities)),
+        graphOf(spec, step, options.dtype, bindingLimit(device.capabilities)),
         step.dims,
         options.weightBytes ?? 2 ** 26,
       )) {
@@ -103,21 +103,16 @@ function stepOf(tokens: number, contextTokens: number): StepShape {
   return { dims: { T: tokens, S: 1, R: 1 }, tokens, context }
 }
 
-function graphOf(
-  config: LlamaConfig,
-  { context }: StepShape,
-  dtype: FloatDType,
-  maxBindingBytes: number,
-): Graph {
+function graphOf(spec: LlmSpec, { context }: StepShape, dtype: FloatDType, maxBindingBytes: number): Graph {
   const options = {
     dtype,
     maxSeqLen: context,
     blockSize,
-    numBlocks: Math.ceil(context / blockSize),
+    numBlocks: blocksFor(context),
     maxNumSeqs: 1,
     head: 'sample',
   } as const
-  return runPasses(llamaGraph(config, options), inferencePassesFor(maxBindingBytes))
+  return runPasses(spec.graph(options), inferencePassesFor(maxBindingBytes))
 }
 
 async function timeVariant(
@@ -265,41 +260,33 @@ interface Work {
   readonly flops: number | undefined
 }
 
-function workOf({ graph }: IsolatedOp, { dims, tokens, context }: StepShape): Work {
+function workOf({ graph }: IsolatedOp, { dims, context }: StepShape): Work {
   const op = graph.ops.find(({ kind }) => kind !== 'slice')!
-  const bytesOfValue = (id: (typeof graph.inputs)[number]): number => {
-    const { shape, dtype } = valueOf(graph, id)
-    return numElements(shape, dims) * bytesOf(dtype)
-  }
+  return { bytes: movedBytes(graph, op, dims), flops: opFlops(graph, op, dims, context) }
+}
+
+function movedBytes(graph: Graph, op: Op, dims: DimEnv): number {
   const operands = { ...op.inputs, ...op.outputs }
   const sum = (names: readonly string[]): number =>
-    names.reduce(
-      (total, name) => total + (operands[name] === undefined ? 0 : bytesOfValue(operands[name])),
-      0,
-    )
-  const dim = (name: string, axis: number): number =>
-    evalDim(valueOf(graph, operands[name]!).shape.at(axis)!, dims)
+    names.reduce((total, name) => {
+      const id = operands[name]
+      if (id === undefined) return total
+      const { shape, dtype } = valueOf(graph, id)
+      return total + numElements(shape, dims) * bytesOf(dtype)
+    }, 0)
   switch (op.kind) {
-    case 'linear':
-      // A gated one has twice as many rows of w as columns of y.
-      return { bytes: sum(Object.keys(operands)), flops: 2 * dim('y', 0) * dim('x', -1) * dim('w', 0) }
-    case 'attention': {
-      const { numHeads, headDim } = op.attrs
-      const pairs = tokens === 1 ? context : (tokens * (tokens + 1)) / 2
-      return { bytes: sum(['q', 'kCache', 'vCache', 'y']), flops: 4 * numHeads * headDim * pairs }
-    }
+    case 'attention':
+      return sum(['q', 'kCache', 'vCache', 'y'])
     case 'embedding':
     case 'gatherRows':
-      return { bytes: 2 * sum(['y']), flops: undefined }
+      return 2 * sum(['y'])
     case 'rotary':
-      return { bytes: 2 * sum(['x']), flops: undefined }
-    default: {
-      // Ops that write rows of a KV cache move what they are given, and leave the rest of the cache alone.
-      if (/kvwrite/i.test(op.kind)) {
-        const given = Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name))
-        return { bytes: 2 * sum(given), flops: undefined }
-      }
-      return { bytes: sum(Object.keys(operands)), flops: undefined }
-    }
+      return 2 * sum(['x'])
+    case 'kvWrite':
+    case 'rotaryKvWrite':
+      // The rest of the cache is left alone.
+      return 2 * sum(Object.keys(op.inputs).filter((name) => !/cache|table/i.test(name)))
+    default:
+      return sum(Object.keys(operands))
   }
 }

@@ -1,4 +1,4 @@
-// Prefill and decode speed of a Llama on one device, with what it costs the CPU, where the GPU's time goes and how
+// Prefill and decode speed of a language model on one device, with what it costs the CPU, where the GPU's time goes and how
 // near the adapter's roofs that is. Measured through the public facade; kernels by a separate, profiled run.
 
 import { createEngineFacade } from '../api/engine.ts'
@@ -6,7 +6,7 @@ import { engineOptions } from '../api/model.ts'
 import type { AdapterInfo, Engine } from '../api/types.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
-import { blockSize } from '../engine/load.ts'
+import { blocksFor } from '../engine/load.ts'
 import { fitPlans } from '../engine/fit.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { isDecode, meterDevice, type Meter } from './meter.ts'
@@ -80,7 +80,7 @@ export async function benchLlm(
   // Fewer blocks or tokens would make another benchmark of it.
   const budget =
     options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
-  fitPlans(model.name, model.config, llmOptions, device.capabilities, budget)
+  const { plans } = fitPlans(model.name, model.spec, llmOptions, device.capabilities, budget)
   const roofs: Roofs[] = []
   const measureRoofs = async (): Promise<void> => {
     if (options.measureRoofs === undefined) return
@@ -89,7 +89,7 @@ export async function benchLlm(
   }
   const meter = meterDevice(device)
   const beginLoad = performance.now()
-  const llm = await LlmEngine.load(meter.device, model.config, model.checkpoint, {
+  const llm = await LlmEngine.load(meter.device, model.spec, model.checkpoint, {
     ...llmOptions,
     onProgress: (loaded, total) => onPhase?.(`weights ${Math.floor((100 * loaded) / total)} %`),
   })
@@ -118,12 +118,12 @@ export async function benchLlm(
     const plan = decodeSteps[0]?.plan
     const weightBytesPerStep = plan === undefined ? 0 : weightBytesOf(plan)
     const decodeGigabytesPerSecond = scaled(decode, weightBytesPerStep / batch / 1e9)
-    const prefillGflops = scaled(prefill, prefillFlops(model.config, promptTokens) / promptTokens / 1e9)
+    const prefillGflops = scaled(prefill, prefillFlops(plans[0]!.graph, promptTokens) / promptTokens / 1e9)
     return {
       model: model.name,
       adapter: device.adapter,
       dtype,
-      numLayers: model.config.numLayers,
+      numLayers: model.spec.config.numLayers,
       promptTokens,
       newTokens,
       batch,
@@ -161,13 +161,13 @@ function fractionOf({ runs }: Samples, roofs: readonly Roofs[], kind: 'read' | '
 
 /** As the library would choose, but with memory for exactly the sequences of this benchmark. */
 function engineOptionsFor(
-  { config }: BenchModel,
+  { spec }: BenchModel,
   { dtype, promptTokens, newTokens, batch, signal }: LlmBenchOptions,
 ): LlmEngineOptions {
   const maxSeqLen = promptTokens + newTokens + 1
   return {
-    ...engineOptions(config, { dtype, maxSeqLen, maxNumSeqs: batch }),
-    numBlocks: batch * Math.ceil(maxSeqLen / blockSize),
+    ...engineOptions(spec.config, { dtype, maxSeqLen, maxNumSeqs: batch }),
+    numBlocks: batch * blocksFor(maxSeqLen),
     signal,
   }
 }
@@ -185,13 +185,13 @@ interface Timed {
 
 async function generateOnce(
   engine: Engine,
-  { config }: BenchModel,
+  { spec }: BenchModel,
   { promptTokens, newTokens, batch, signal }: LlmBenchOptions,
 ): Promise<Timed> {
   const begin = performance.now()
   const sequences = Array.from({ length: batch }, async (_, index) => {
     const stream = engine.completions.create({
-      prompt: promptOf(promptTokens, config.vocabSize, index),
+      prompt: promptOf(promptTokens, spec.config.vocabSize, index),
       temperature: 0,
       max_tokens: newTokens + 1,
       stream: true,

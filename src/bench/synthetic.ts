@@ -8,14 +8,14 @@ import { philox, uniform } from '../core/philox.ts'
 import type { Graph } from '../graph/graph.ts'
 import { exprTensors } from '../graph/weightExpr.ts'
 import type { FloatDType } from '../graph/opDef.ts'
-import { readLlamaConfig, type LlamaConfig } from '../models/llama/config.ts'
-import { llamaGraph } from '../models/llama/graph.ts'
+import { readLlmSpec } from '../models/index.ts'
+import type { LlmSpec } from '../models/spec.ts'
 import { checkElements, tensorNamed, type Checkpoint, type TensorInfo } from '../weights/checkpoint.ts'
 
 /** What a benchmark needs of a model; a LoadedModel is one. */
 export interface BenchModel {
   readonly name: string
-  readonly config: LlamaConfig
+  readonly spec: LlmSpec
   readonly checkpoint: Checkpoint
 }
 
@@ -102,8 +102,8 @@ export function isSynthetic(model: string): boolean {
   return model.startsWith(prefix)
 }
 
-/** The configuration of a synthetic model, with fewer or more layers if asked. Throws model/unsupported. */
-export function syntheticConfig(model: string, layers?: number): LlamaConfig {
+/** What a synthetic model is, with fewer or more layers if asked. Throws model/unsupported. */
+export function syntheticSpec(model: string, layers?: number): LlmSpec {
   const shapes = presets[model.slice(prefix.length)]
   if (shapes === undefined || !isSynthetic(model)) {
     throw new RuntimeFault('model/unsupported', {
@@ -113,7 +113,7 @@ export function syntheticConfig(model: string, layers?: number): LlamaConfig {
       fix: 'Give one of these, or a model directory.',
     })
   }
-  return readLlamaConfig({
+  return readLlmSpec({
     architectures: ['LlamaForCausalLM'],
     vocab_size: shapes.vocab,
     hidden_size: shapes.hidden,
@@ -136,17 +136,13 @@ export interface SyntheticOptions {
 }
 
 export function syntheticModel(model: string, options: SyntheticOptions): BenchModel {
-  const config = syntheticConfig(model, options.layers)
-  return { name: model, config, checkpoint: llamaCheckpoint(model, config, options) }
+  const spec = syntheticSpec(model, options.layers)
+  return { name: model, spec, checkpoint: randomCheckpoint(model, spec, options) }
 }
 
-/** Random weights for any Llama configuration. */
-export function llamaCheckpoint(
-  name: string,
-  config: LlamaConfig,
-  { dtype, seed }: SyntheticOptions,
-): Checkpoint {
-  const graph = llamaGraph(config, {
+/** Random weights for any model. */
+export function randomCheckpoint(name: string, spec: LlmSpec, { dtype, seed }: SyntheticOptions): Checkpoint {
+  const graph = spec.graph({
     dtype,
     maxSeqLen: 1,
     blockSize: 1,

@@ -1,7 +1,8 @@
-// What a step must do at least: bytes of weights that it reads, multiplications and additions. Counted from the plan
-// and the configuration, never measured.
+// What a step must do at least: bytes of weights that it reads, multiplications and additions. Counted from plans
+// and graphs, never measured.
 
-import type { LlamaConfig } from '../models/llama/config.ts'
+import { evalDim, numElements, type Dim, type DimEnv } from '../graph/dim.ts'
+import { valueOf, type Graph, type Op } from '../graph/graph.ts'
 import type { Plan } from '../plan/types.ts'
 
 /** Bytes of the model's weights that one step reads whole: not the embedding's rows, nor tables made on the host. */
@@ -17,11 +18,29 @@ export function weightBytesOf({ buffers, dispatches }: Plan): number {
 }
 
 /** Floating-point operations of a prefill of `numTokens` tokens with logits of the last one. */
-export function prefillFlops(config: LlamaConfig, numTokens: number): number {
-  const { hiddenSize, intermediateSize, numLayers, numHeads, numKvHeads, headDim, vocabSize } = config
-  const projections = hiddenSize * headDim * (2 * numHeads + 2 * numKvHeads)
-  const linears = projections + 3 * hiddenSize * intermediateSize
-  // Scores and weighted sums over the keys up to each token.
-  const attention = 2 * numHeads * headDim * ((numTokens * (numTokens + 1)) / 2)
-  return 2 * (numLayers * (linears * numTokens + attention) + hiddenSize * vocabSize)
+export function prefillFlops(graph: Graph, numTokens: number): number {
+  const dims = { T: numTokens, S: 1, R: 1 }
+  return graph.ops.reduce((total, op) => total + (opFlops(graph, op, dims, numTokens) ?? 0), 0)
+}
+
+/**
+ * Floating-point operations of one op, in a step of one sequence that ends with `contextTokens` tokens in the cache.
+ * Undefined for ops that only move or map.
+ */
+export function opFlops(graph: Graph, op: Op, dims: DimEnv, contextTokens: number): number | undefined {
+  switch (op.kind) {
+    case 'linear': {
+      const shapeOf = (name: string): readonly Dim[] => valueOf(graph, op.inputs[name]!).shape
+      // A gated one has twice as many rows of w as columns of y.
+      return 2 * numElements(shapeOf('x'), dims) * evalDim(shapeOf('w')[0]!, dims)
+    }
+    case 'attention': {
+      const { numHeads, headDim } = op.attrs
+      const { T } = dims
+      // Scores and weighted sums, each over the keys up to the token's own.
+      return 4 * numHeads * headDim * T * (contextTokens - (T - 1) / 2)
+    }
+    default:
+      return undefined
+  }
 }

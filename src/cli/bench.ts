@@ -7,7 +7,7 @@ import { benchLines } from '../bench/lines.ts'
 import { benchLlm } from '../bench/llm.ts'
 import { measureRoofs } from '../bench/roofs.ts'
 import { isSynthetic, syntheticModel, type BenchModel } from '../bench/synthetic.ts'
-import { softwareBudget } from '../engine/memory.ts'
+import { softwareBudget } from '../engine/memoryPlan.ts'
 import {
   adapterOption,
   benchDtypeOption,
@@ -135,11 +135,12 @@ async function llm(flags: LlmFlags, context: CommandContext): Promise<void> {
 
 async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext): Promise<void> {
   const { promptTokens, newTokens } = flags
+  const { maxSeqLen } = model.spec.config
   const { stdout, env, version, signal } = context
   const numTokens = promptTokens + newTokens + 1
-  if (numTokens > model.config.maxSeqLen) {
+  if (numTokens > maxSeqLen) {
     const got = `${promptTokens} + ${newTokens} + 1 tokens`
-    throw usageFault('--prompt-tokens', `at most ${model.config.maxSeqLen} tokens in all`, got, 'Use fewer.')
+    throw usageFault('--prompt-tokens', `at most ${maxSeqLen} tokens in all`, got, 'Use fewer.')
   }
   await withBenchDevice(
     flags.adapter,

@@ -2,7 +2,7 @@
 // the entries, which choose an implementation.
 
 import type { StateId } from '../core/brand.ts'
-import type { Step } from '../plan/step.ts'
+import type { Step } from '../plan/stepLayout.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
 
 /** One shape and pair of types in which an adapter multiplies matrices: [M, K] by [K, N]. */

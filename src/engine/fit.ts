@@ -1,11 +1,11 @@
 // Plans that fit a budget: the engine's options as they are, or smaller where the memory that they take is above it.
-// Not here: the sums (memory.ts), and the plans themselves (load.ts).
+// Not here: the sums (memoryPlan.ts), and the plans themselves (load.ts).
 
 import { RuntimeFault, invariant } from '../core/errors.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
+import type { LlmSpec } from '../models/spec.ts'
 import type { Capabilities, Plan } from '../plan/types.ts'
-import { blockSize, fitBlocks, planLlama, stepClasses } from './load.ts'
-import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memory.ts'
+import { blocksFor, fitBlocks, planLlm, stepClasses } from './load.ts'
+import { budgetFault, planMemory, type LlmSizes, type MemoryPlan } from './memoryPlan.ts'
 
 type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
 
@@ -42,7 +42,7 @@ const minBatchedTokens = 32
  */
 export function fitPlans<Sizes extends LlmSizes>(
   model: string,
-  config: LlamaConfig,
+  spec: LlmSpec,
   options: Sizes,
   capabilities: Capabilities,
   budget?: MemoryBudget,
@@ -55,27 +55,27 @@ export function fitPlans<Sizes extends LlmSizes>(
       .filter((option) => sizes[option] !== options[option])
       .map((option) => ({ option, asked: options[option], used: sizes[option] })),
   })
-  const bindable = { ...options, numBlocks: fitBlocks(config, options, capabilities) }
+  const bindable = { ...options, numBlocks: fitBlocks(spec, options, capabilities) }
   if (budget === undefined) {
-    const plans = plansOf(config, bindable, capabilities)
+    const plans = plansOf(spec, bindable, capabilities)
     return fitted(bindable, plans, planMemory(plans, bindable))
   }
   let smallest: Measured | undefined
   for (const most of candidates(bindable, budget.open)) {
-    const whole = measure(config, most, capabilities, budget)
+    const whole = measure(spec, most, capabilities, budget)
     if (whole.memory.totalBytes <= budget.bytes) return fitted(most, whole.plans, whole.memory)
     smallest = whole
-    const oneSequence = blocksOf(most.maxSeqLen)
+    const oneSequence = blocksFor(most.maxSeqLen)
     if (!budget.open.includes('numBlocks') || most.numBlocks <= oneSequence) continue
     const least = { ...most, numBlocks: oneSequence }
-    const bare = measure(config, least, capabilities, budget)
+    const bare = measure(spec, least, capabilities, budget)
     smallest = bare
     if (bare.memory.totalBytes > budget.bytes) continue
     // Only the KV cache depends on the number of blocks, and in proportion.
     const blockBytes = (whole.memory.stateBytes - bare.memory.stateBytes) / (most.numBlocks - least.numBlocks)
     const spare = Math.floor((budget.bytes - bare.memory.totalBytes) / blockBytes)
     const filled = { ...most, numBlocks: Math.min(most.numBlocks, least.numBlocks + spare) }
-    const { plans, memory } = measure(config, filled, capabilities, budget)
+    const { plans, memory } = measure(spec, filled, capabilities, budget)
     return fitted(filled, plans, memory)
   }
   invariant(smallest !== undefined, 'the options themselves are a candidate')
@@ -84,16 +84,12 @@ export function fitPlans<Sizes extends LlmSizes>(
 
 const shrinkableOptions = ['numBlocks', 'maxSeqLen', 'maxNumBatchedTokens'] as const
 
-function blocksOf(maxSeqLen: number): number {
-  return Math.ceil(maxSeqLen / blockSize)
-}
-
 /** Largest first, each with as many blocks as may be of use. */
 function candidates<Sizes extends LlmSizes>(options: Sizes, open: readonly ShrinkableOption[]): Sizes[] {
   const list = [options]
   const add = (changes: Partial<LlmSizes>): void => {
     const next = { ...list.at(-1)!, ...changes }
-    const useful = blocksOf(next.maxSeqLen) * next.maxNumSeqs
+    const useful = blocksFor(next.maxSeqLen) * next.maxNumSeqs
     list.push({ ...next, numBlocks: Math.min(next.numBlocks, useful) })
   }
   if (open.includes('maxSeqLen')) {
@@ -119,18 +115,13 @@ interface Measured {
 }
 
 /** Plans and their sum. Throws plan/limit only where it is not the budget that forbids them as well. */
-function measure(
-  config: LlamaConfig,
-  sizes: LlmSizes,
-  capabilities: Capabilities,
-  budget: MemoryBudget,
-): Measured {
+function measure(spec: LlmSpec, sizes: LlmSizes, capabilities: Capabilities, budget: MemoryBudget): Measured {
   try {
-    const plans = plansOf(config, sizes, capabilities)
+    const plans = plansOf(spec, sizes, capabilities)
     return { sizes, plans, memory: planMemory(plans, sizes) }
   } catch (fault) {
     if (!(fault instanceof RuntimeFault && fault.code === 'plan/limit')) throw fault
-    const plans = plansOf(config, sizes, { ...capabilities, ...noLimits })
+    const plans = plansOf(spec, sizes, { ...capabilities, ...noLimits })
     const memory = planMemory(plans, sizes)
     if (memory.totalBytes <= budget.bytes) throw fault
     return { sizes, plans, memory }
@@ -143,6 +134,6 @@ const noLimits = {
   maxWorkgroupsPerDimension: Number.MAX_SAFE_INTEGER,
 }
 
-function plansOf(config: LlamaConfig, sizes: LlmSizes, capabilities: Capabilities): readonly Plan[] {
-  return planLlama(config, { ...sizes, head: 'sample' }, stepClasses(sizes), capabilities)
+function plansOf(spec: LlmSpec, sizes: LlmSizes, capabilities: Capabilities): readonly Plan[] {
+  return planLlm(spec, { ...sizes, head: 'sample' }, stepClasses(sizes), capabilities)
 }

@@ -8,14 +8,18 @@ import type { DimEnv } from '../graph/dim.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { deterministicKernels } from '../kernels/deterministic.ts'
 import { wgslKernels } from '../kernels/index.ts'
-import type { LlamaConfig } from '../models/llama/config.ts'
-import { kvBlockBytes, llamaGraph, type LlamaGraphOptions } from '../models/llama/graph.ts'
+import type { LlmGraphOptions, LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
-import { tensorBytes, type Capabilities, type Plan } from '../plan/types.ts'
+import type { Capabilities, Plan } from '../plan/types.ts'
 
 /** Tokens in a KV block. */
 export const blockSize = 16
+
+/** KV blocks that a sequence of `numTokens` fills. */
+export function blocksFor(numTokens: number): number {
+  return Math.ceil(numTokens / blockSize)
+}
 
 /** Batches of steps that may be submitted before the oldest has been read back. */
 export const maxBatchesInFlight = 2
@@ -25,7 +29,7 @@ export interface LlmShape {
   readonly maxSeqLen: number
   readonly maxNumSeqs: number
   readonly numBlocks: number
-  readonly head: LlamaGraphOptions['head']
+  readonly head: LlmGraphOptions['head']
   /** Whether a token's logits are the same bits in whatever step it is computed. Default false. */
   readonly deterministic?: boolean | undefined
 }
@@ -49,14 +53,14 @@ export function stepClasses({
 }
 
 /** One plan for each bucket of `maxima`; all share weights, states and arena. */
-export function planLlama(
-  config: LlamaConfig,
+export function planLlm(
+  spec: LlmSpec,
   shape: LlmShape,
   buckets: readonly DimEnv[],
   capabilities: Capabilities,
 ): Plan[] {
   const passes = inferencePassesFor(bindingLimit(capabilities))
-  const graph = runPasses(llamaGraph(config, { ...shape, blockSize }), passes)
+  const graph = runPasses(spec.graph({ ...shape, blockSize }), passes)
   const kernels = shape.deterministic === true ? deterministicKernels : wgslKernels
   return buckets.map((maxima) => makePlan(graph, { kernels, capabilities, maxima }))
 }
@@ -66,7 +70,7 @@ export function planLlama(
  * blocks: where even they do not fit, planning throws plan/limit.
  */
 export function fitBlocks(
-  config: LlamaConfig,
+  spec: LlmSpec,
   {
     dtype,
     maxSeqLen,
@@ -74,8 +78,8 @@ export function fitBlocks(
   }: { readonly dtype: FloatDType; readonly maxSeqLen: number; readonly numBlocks: number },
   capabilities: Capabilities,
 ): number {
-  const room = Math.floor(bindingLimit(capabilities) / kvBlockBytes(config, { dtype, blockSize }))
-  return Math.min(numBlocks, Math.max(room, Math.ceil(maxSeqLen / blockSize)))
+  const room = Math.floor(bindingLimit(capabilities) / spec.kvBlockBytes({ dtype, blockSize }))
+  return Math.min(numBlocks, Math.max(room, blocksFor(maxSeqLen)))
 }
 
 /** Memory and prepared plans of a graph; `plans[i]` was made for `buckets[i]`. */
@@ -119,18 +123,9 @@ export async function preparePlans(
   }
   try {
     const states = new Map<StateId, DeviceBuffer>()
-    for (const { id, name, shape, dtype } of plans[0]?.graph.states ?? []) {
-      states.set(
-        id,
-        await alloc(
-          tensorBytes(
-            shape.reduce((product, dim) => product * dim, 1),
-            dtype,
-          ),
-          'states',
-          name,
-        ),
-      )
+    for (const buffer of plans[0]?.buffers ?? []) {
+      if (buffer.role !== 'state') continue
+      states.set(buffer.state, await alloc(buffer.bytes, 'states', buffer.label))
     }
     const arena: DeviceBuffer[] = []
     for (const [slot, bytes] of arenaSizes(plans).entries())

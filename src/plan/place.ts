@@ -7,7 +7,7 @@ import { valueOf, type Graph, type Value } from '../graph/graph.ts'
 import { opDef } from '../graph/ops/index.ts'
 import { printExpr } from '../graph/weightExpr.ts'
 import type { TensorView } from '../kernels/spec.ts'
-import { colourRanges, type LiveRange } from './memory.ts'
+import { colourRanges, type LiveRange } from './arena.ts'
 import { tensorBytes, type PlanBuffer, type StepLayout, type TensorLocation } from './types.ts'
 
 /** Equal keys mean equal bytes on the device: plans share weights by it. */

@@ -8,7 +8,7 @@ import { opDef } from '../graph/ops/index.ts'
 import { ShaderAssembler } from '../kernels/assemble.ts'
 import type { KernelConfig, KernelProblem, KernelSet, KernelVariant, TensorView } from '../kernels/spec.ts'
 import { placeValues, viewOf, viewValues, type PlacedValues, type Scratch } from './place.ts'
-import { layoutStep } from './step.ts'
+import { layoutStep } from './stepLayout.ts'
 import type {
   BoundBuffer,
   Capabilities,

@@ -32,7 +32,7 @@ async function openModel(): Promise<LoadedModel> {
 async function load(device: Device, changes: Partial<LlmEngineOptions> = {}): Promise<LlmEngine> {
   const model = await openModel()
   try {
-    return await LlmEngine.load(device, model.config, model.checkpoint, { ...options, ...changes })
+    return await LlmEngine.load(device, model.spec, model.checkpoint, { ...options, ...changes })
   } finally {
     await model.close()
   }

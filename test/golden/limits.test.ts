@@ -7,7 +7,7 @@ import { openDawnDevice } from '../../src/device/dawn/dawn.ts'
 import type { Device } from '../../src/device/device.ts'
 import { createReferenceDevice } from '../../src/device/reference/reference.ts'
 import { LlmEngine } from '../../src/engine/llm/llmEngine.ts'
-import { planLlama } from '../../src/engine/load.ts'
+import { planLlm } from '../../src/engine/load.ts'
 import type { SequenceParams } from '../../src/engine/llm/sequence.ts'
 import type { Plan } from '../../src/plan/types.ts'
 import { directoryStore } from '../../src/node/directoryStore.ts'
@@ -29,7 +29,7 @@ function limited(device: Device, maxBindingBytes: number): Device {
 async function load(golden: Golden, dtype: DType, device: Device): Promise<LlmEngine> {
   const model = await openModelStore(directoryStore(golden.dir))
   const options = { dtype, maxSeqLen: 64, maxNumSeqs: 1, maxNumBatchedTokens: chunkSize, numBlocks: 4 }
-  const llm = await LlmEngine.load(device, model.config, model.checkpoint, options)
+  const llm = await LlmEngine.load(device, model.spec, model.checkpoint, options)
   await model.close()
   return llm
 }
@@ -83,7 +83,7 @@ describe.each(['gqa', 'mqa-tied', 'llama3-biases'])('%s over bindings of a few K
     await model.close()
     const { capabilities } = limited(createReferenceDevice(), bindingBytes[dtype])
     const shape = { dtype, maxSeqLen: 64, maxNumSeqs: 1, numBlocks: 4, head: 'logits' } as const
-    const [plan] = planLlama(model.config, shape, [{ T: 6, S: 1, R: 6 }], capabilities)
+    const [plan] = planLlm(model.spec, shape, [{ T: 6, S: 1, R: 6 }], capabilities)
     const layer = ['attn.q_proj+k_proj+v_proj', 'mlp.gate_proj+up_proj', 'mlp.down_proj']
     const expected = ['embed_tokens', ...layer.map((part) => `layers.1.${part}`), 'lm_head']
     expect([...splitOrigins(plan!)]).toEqual(expect.arrayContaining(expected))

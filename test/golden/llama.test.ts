@@ -121,7 +121,7 @@ describe('one sequence, many ways to compute it', () => {
       maxNumBatchedTokens: 16,
       numBlocks: 8,
     } as const
-    llm = await LlmEngine.load(await testDevice(), model.config, model.checkpoint, options)
+    llm = await LlmEngine.load(await testDevice(), model.spec, model.checkpoint, options)
     await model.close()
     tokens = golden.prompts[2]!.tokens
     expected = flatten(await llm.logits(tokens))

@@ -7,11 +7,11 @@ import type { Device } from '../../src/device/device.ts'
 import { BlockManager } from '../../src/engine/llm/blockManager.ts'
 import type { ScheduledChunk } from '../../src/engine/llm/scheduler.ts'
 import { Sequence } from '../../src/engine/llm/sequence.ts'
-import { buildStepInputs } from '../../src/engine/llm/step.ts'
-import { blockSize, planLlama, preparePlans, stepClasses, type LoadedPlans } from '../../src/engine/load.ts'
+import { buildStepInputs } from '../../src/engine/llm/stepInputs.ts'
+import { blockSize, planLlm, preparePlans, stepClasses, type LoadedPlans } from '../../src/engine/load.ts'
 import { loadWeights } from '../../src/engine/loadWeights.ts'
 import { directoryStore } from '../../src/node/directoryStore.ts'
-import { StepWriter } from '../../src/plan/step.ts'
+import { StepWriter } from '../../src/plan/stepLayout.ts'
 import { testDevice } from '../helpers/devices.ts'
 import { modelsDir } from '../helpers/dirs.ts'
 
@@ -36,7 +36,7 @@ class Model {
   }
 
   static async load(device: Device, dtype: 'f32' | 'f16', deterministic: boolean): Promise<Model> {
-    const { config, checkpoint } = await openModelStore(directoryStore(`${modelsDir}/tiny-llama`))
+    const { spec, checkpoint } = await openModelStore(directoryStore(`${modelsDir}/tiny-llama`))
     const shape = {
       ...sizes,
       dtype,
@@ -44,7 +44,7 @@ class Model {
       numBlocks: (4 * maxSeqLen) / blockSize,
       head: 'logits',
     } as const
-    const plans = planLlama(config, { ...shape, deterministic }, stepClasses(sizes), device.capabilities)
+    const plans = planLlm(spec, { ...shape, deterministic }, stepClasses(sizes), device.capabilities)
     const weights = await loadWeights(device, plans, checkpoint)
     await checkpoint.close()
     return new Model(device, await preparePlans(device, plans, weights))

@@ -8,7 +8,7 @@ import type { OpKind } from '../../src/graph/ops/index.ts'
 import { sliceRows, type WeightExpr } from '../../src/graph/weightExpr.ts'
 import { removeDead, splitWeights } from '../../src/passes/index.ts'
 import { f16Bits, f16Value } from '../../src/core/dtype.ts'
-import type { StepValues } from '../../src/plan/step.ts'
+import type { StepValues } from '../../src/plan/stepLayout.ts'
 import { seededRandom } from './random.ts'
 import { tableOf } from './tableOf.ts'
 

@@ -8,7 +8,7 @@ import type { Graph } from '../../src/graph/graph.ts'
 import { wgslKernels } from '../../src/kernels/index.ts'
 import type { KernelSet } from '../../src/kernels/spec.ts'
 import { makePlan } from '../../src/plan/plan.ts'
-import { StepWriter, type StepValues } from '../../src/plan/step.ts'
+import { StepWriter, type StepValues } from '../../src/plan/stepLayout.ts'
 import { tensorBytes } from '../../src/plan/types.ts'
 import type { Checkpoint } from '../../src/weights/checkpoint.ts'
 

@@ -2,7 +2,7 @@
 
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { colourRanges, overlaps, type LiveRange } from '../../src/plan/memory.ts'
+import { colourRanges, overlaps, type LiveRange } from '../../src/plan/arena.ts'
 
 const range: fc.Arbitrary<LiveRange> = fc
   .record({ bytes: fc.integer({ min: 4, max: 4096 }), first: fc.nat(30), length: fc.nat(12) })

@@ -123,8 +123,8 @@ async function openAndPlan(files: Record<string, unknown>): Promise<void> {
   await model.close()
 }
 
-function plan({ name, config }: Pick<LoadedModel, 'name' | 'config'>): void {
-  fitPlans(name, config, engineOptions(config, { maxMemory: 2 ** 30 }), minimalCapabilities)
+function plan({ name, spec }: Pick<LoadedModel, 'name' | 'spec'>): void {
+  fitPlans(name, spec, engineOptions(spec.config, { maxMemory: 2 ** 30 }), minimalCapabilities)
 }
 
 const options = { timeout: 120_000 }

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { BlockManager } from '../../src/engine/llm/blockManager.ts'
 import { Scheduler, type ScheduledChunk } from '../../src/engine/llm/scheduler.ts'
 import { Sequence } from '../../src/engine/llm/sequence.ts'
-import { buildStepInputs } from '../../src/engine/llm/step.ts'
+import { buildStepInputs } from '../../src/engine/llm/stepInputs.ts'
 
 const blockSize = 4
 const maxBlocksPerSeq = 6

@@ -3,7 +3,7 @@
 import { engineOptions } from '../../api/model.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
 import { fitPlans } from '../../engine/fit.ts'
-import type { MemoryPlan } from '../../engine/memory.ts'
+import type { MemoryPlan } from '../../engine/memoryPlan.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type { CommandContext, LoadedModel } from '../deps.ts'
@@ -48,7 +48,7 @@ export async function inspectModel(
     ...(maxSeqLen === undefined ? {} : { maxSeqLen }),
   })
   const capabilities = probe?.capabilities ?? webgpuMinimum
-  const { plans, memory } = fitPlans(model.name, model.config, options, capabilities)
+  const { plans, memory } = fitPlans(model.name, model.spec, options, capabilities)
   checkWeights(plans, model.checkpoint)
   return {
     model,

@@ -1,7 +1,6 @@
 // An inspection as text for a person. Decoder layers are alike, so only the first is written out; JSON has all.
 
 import { printGraph } from '../../graph/print.ts'
-import type { LlamaConfig } from '../../models/llama/config.ts'
 import { printPlan } from '../../plan/print.ts'
 import type { TensorInfo } from '../../weights/checkpoint.ts'
 import type { Environment, OutputStream } from '../deps.ts'
@@ -11,13 +10,13 @@ import type { Inspection } from './inspection.ts'
 export function inspectReport(inspection: Inspection, stdout: OutputStream, env: Environment): string {
   const { model, numParameters, plan, memory, dtype, maxSeqLen, limitsOf } = inspection
   const { bold, dim } = coloursFor(stdout, env)
-  const { config, checkpoint } = model
+  const { config, spec, checkpoint } = model
   const section = (title: string, note: string, lines: readonly string[]): string =>
     [`${bold(title)}${note === '' ? '' : ` ${dim(note)}`}`, ...lines.map((line) => `  ${line}`)].join('\n')
   const tensors = [...checkpoint.tensors.values()]
   return [
     `${bold(model.name)}  ${formatCount(numParameters)} parameters, ${formatBytes(checkpoint.totalBytes)} on disk`,
-    section('Configuration', '', table(configRows(config))),
+    section('Configuration', '', table(spec.describe())),
     section('Tensors', `${tensors.length}`, firstLayer(table(tensors.map(tensorRow), [3]), config.numLayers)),
     section(
       'Graph',
@@ -44,25 +43,6 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
       ),
     ),
   ].join('\n\n')
-}
-
-function configRows(config: LlamaConfig): string[][] {
-  const { rope } = config
-  const flags = [
-    config.tieWordEmbeddings ? 'tied embeddings' : '',
-    config.qkvBias ? (config.outputBias ? 'attention biases' : 'query, key and value biases') : '',
-    config.mlpBias ? 'MLP biases' : '',
-  ].filter((flag) => flag !== '')
-  return [
-    ['vocabulary', String(config.vocabSize)],
-    ['layers', String(config.numLayers)],
-    ['hidden size', `${config.hiddenSize}, ${config.intermediateSize} inside the MLP`],
-    ['heads', `${config.numHeads} of ${config.headDim}, ${config.numKvHeads} for keys and values`],
-    ['context', `${config.maxSeqLen} tokens`],
-    ['rotary', `${rope.kind}, theta ${rope.theta}`],
-    ['norm eps', String(config.normEps)],
-    ...(flags.length === 0 ? [] : [['also', flags.join(', ')]]),
-  ]
 }
 
 function tensorRow({ name, dtype, shape, bytes }: TensorInfo): string[] {

@@ -9,7 +9,7 @@ import { valueOf, type Graph, type Value } from '../../graph/graph.ts'
 import { refTensor, type RefTensor } from '../../graph/opDef.ts'
 import { opDef } from '../../graph/ops/index.ts'
 import { weightKey } from '../../plan/place.ts'
-import type { Step } from '../../plan/step.ts'
+import type { Step } from '../../plan/stepLayout.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
 import type {
   BufferOwner,

@@ -4,7 +4,7 @@ import { f16ValueTable } from '../../core/dtype.ts'
 import { RuntimeFault, invariant } from '../../core/errors.ts'
 import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { tensorBytes, type Plan, type TensorLocation } from '../../plan/types.ts'
-import type { Step } from '../../plan/step.ts'
+import type { Step } from '../../plan/stepLayout.ts'
 import type {
   AdapterInfo,
   BufferOwner,

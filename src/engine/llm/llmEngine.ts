@@ -1,76 +1,53 @@
-// The serving loop: schedule → run → read back → commit → emit, one batch of steps submitted ahead of the one being read.
+// A model that serves: requests in, tokens and logits out, recovery from the loss of its device, and its end. Not here: the
+// steps (servingLoop.ts), nor how a model comes onto a device (modelRunner.ts).
 
-import { AsyncQueue } from '../../core/asyncQueue.ts'
-import { RuntimeFault, cancelled, invariant } from '../../core/errors.ts'
+import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 import { shown } from '../../core/files.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
-import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
+import type { Device, LostInfo } from '../../device/device.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
-import type { LlamaConfig } from '../../models/llama/config.ts'
+import type { LlmConfig, LlmSpec } from '../../models/spec.ts'
 import type { Plan } from '../../plan/types.ts'
-import { blockSize, checkContext, maxBatchesInFlight } from '../load.ts'
+import { checkContext } from '../load.ts'
 import type { ShrunkOption } from '../fit.ts'
-import { BlockManager } from './blockManager.ts'
-import { CacheView, type CacheState } from './cacheState.ts'
+import type { CacheState } from './cacheState.ts'
 import type { LogitsOptions } from './logits.ts'
 import { ModelRunner, type ModelRunnerOptions, type OnTimed } from './modelRunner.ts'
 import { Recovery, lossOf, type RecoveryOptions } from './recovery.ts'
-import { Scheduler, type ScheduledChunk } from './scheduler.ts'
 import { Sequence, type SequenceParams } from './sequence.ts'
+import { ServingLoop, type TokenEvent } from './servingLoop.ts'
 
 export interface LlmEngineOptions extends ModelRunnerOptions, RecoveryOptions {}
 
-export interface TokenEvent {
-  readonly token: number
-  /** Set on the last token of a sequence. */
-  readonly finishReason: 'stop' | 'length' | undefined
-}
-
 type Runner = ModelRunner<LlmEngineOptions>
 
-/** A step on its way, and who gets a token of it. */
-interface Submitted {
-  readonly chunks: readonly { readonly sequence: Sequence; readonly row: number }[]
-  readonly outputs: Promise<Readonly<Record<string, StepOutput>>>
-}
-
-/** Steps whose tokens come back together. */
-interface Batch {
-  readonly runner: Runner
-  readonly steps: readonly Submitted[]
-}
-
 export class LlmEngine {
-  readonly config: LlamaConfig
+  readonly config: LlmConfig
   /** As they are in force. */
   readonly options: LlmEngineOptions
   /** Options that were made smaller to keep the budget. */
   readonly shrunk: readonly ShrunkOption[]
   readonly #recovery: Recovery<LlmEngineOptions>
-  readonly #blocks: BlockManager
-  readonly #scheduler: Scheduler
-  readonly #cacheView = new CacheView()
-  readonly #timers = new Set<OnTimed>()
-  readonly #streams = new Map<Sequence, AsyncQueue<TokenEvent>>()
+  readonly #loop: ServingLoop
   /** Of logits: each call has a KV cache and an arena of its own, and there is room for one of them. */
   readonly #turns = new Turns()
   readonly #ending = new AbortController()
   #runner: Runner
   #recovering: Promise<void> | undefined
-  #loop: Promise<void> | undefined
-  #isLooping = false
   #disposal: Promise<void> | undefined
 
   private constructor(runner: Runner) {
     const { options, shrunk } = runner.fitted
-    this.config = runner.config
+    this.config = runner.spec.config
     this.options = options
     this.shrunk = shrunk
     this.#recovery = new Recovery(options)
-    this.#blocks = new BlockManager(options.numBlocks, blockSize)
-    this.#scheduler = new Scheduler(this.#blocks, options)
     this.#runner = runner
+    this.#loop = new ServingLoop(
+      { runner: () => this.#runner, recover: (failed, error) => this.#recover(failed, error) },
+      options,
+    )
   }
 
   /**
@@ -79,11 +56,11 @@ export class LlmEngine {
    */
   static async load(
     device: Device,
-    config: LlamaConfig,
+    spec: LlmSpec,
     checkpoint: Checkpoint,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    return new LlmEngine(await ModelRunner.load(device, config, checkpoint, options))
+    return new LlmEngine(await ModelRunner.load(device, spec, checkpoint, options))
   }
 
   /** Another one after each recovery from a loss. */
@@ -99,17 +76,12 @@ export class LlmEngine {
 
   /** Who holds which blocks now. */
   cacheState(): CacheState {
-    return this.#cacheView.state(this.#blocks, this.#scheduler.sequences)
+    return this.#loop.cacheState()
   }
 
   /** Times every step that is submitted while `work` goes on, those of other requests too. */
-  async timeSteps(onTimed: OnTimed, work: () => Promise<void>): Promise<void> {
-    this.#timers.add(onTimed)
-    try {
-      await work()
-    } finally {
-      this.#timers.delete(onTimed)
-    }
+  timeSteps(onTimed: OnTimed, work: () => Promise<void>): Promise<void> {
+    return this.#loop.timeSteps(onTimed, work)
   }
 
   /**
@@ -122,23 +94,19 @@ export class LlmEngine {
     const room = this.options.maxSeqLen - params.promptTokens.length + 1
     const sequence = new Sequence({ ...params, maxNewTokens: Math.min(params.maxNewTokens, room) })
     if (sequence.params.maxNewTokens < 1) return
-    const stream = new AsyncQueue<TokenEvent>()
-    const end = (): void => {
-      if (this.#streams.delete(sequence)) this.#scheduler.finish(sequence)
-    }
+    throwIfCancelled(signal, 'request')
+    const stream = this.#loop.submit(sequence)
     // Ends the sequence at once: its reader may not come back for a while.
     const onAbort = (): void => {
-      end()
+      this.#loop.end(sequence)
       stream.fail(cancelled('request', signal?.reason))
     }
     signal?.addEventListener('abort', onAbort, { once: true })
-    if (signal?.aborted === true) onAbort()
-    else this.#submit(sequence, stream)
     try {
       yield* stream
     } finally {
       signal?.removeEventListener('abort', onAbort)
-      end()
+      this.#loop.end(sequence)
     }
   }
 
@@ -181,8 +149,8 @@ export class LlmEngine {
   async #free(): Promise<void> {
     this.#recovery.abort()
     this.#ending.abort()
-    await Promise.allSettled([this.#loop, this.#recovering, this.#turns.over])
-    this.#failAll(disposedFault())
+    await Promise.allSettled([this.#loop.stop(), this.#recovering, this.#turns.over])
+    this.#loop.failAll(disposedFault())
     this.#runner.dispose()
   }
 
@@ -204,112 +172,11 @@ export class LlmEngine {
     })
   }
 
-  #submit(sequence: Sequence, stream: AsyncQueue<TokenEvent>): void {
-    this.#streams.set(sequence, stream)
-    this.#scheduler.add(sequence)
-    if (this.#isLooping) return
-    this.#isLooping = true
-    this.#loop = this.#run()
-  }
-
-  async #run(): Promise<void> {
-    const inFlight: Batch[] = []
-    try {
-      while (this.#scheduler.hasUnfinished && this.#disposal === undefined) {
-        const batch = this.#runBatch()
-        if (batch !== undefined) inFlight.push(batch)
-        invariant(inFlight.length > 0, 'unfinished sequences can be scheduled')
-        if (inFlight.length >= maxBatchesInFlight || batch === undefined)
-          await this.#commit(inFlight.shift()!)
-      }
-    } catch (error) {
-      this.#failAll(error)
-    }
-    // Before any wait: a request that comes in from here on must start a loop of its own.
-    this.#isLooping = false
-    // Results that nobody waits for any more must not surface as unhandled rejections.
-    await Promise.allSettled(inFlight.flatMap(({ steps }) => steps.map(({ outputs }) => outputs)))
-  }
-
-  /** Undefined when nothing can run until results have been read back. */
-  #runBatch(): Batch | undefined {
-    const runner = this.#runner
-    const reads = runner.batchReads()
-    const steps: Submitted[] = []
-    try {
-      while (steps.length < (this.options.tokensPerReadback ?? 1)) {
-        const chunks = this.#scheduler.schedule()
-        if (chunks.length === 0) break
-        steps.push(this.#runStep(runner, chunks, reads))
-      }
-    } finally {
-      reads.finish()
-    }
-    return steps.length === 0 ? undefined : { runner, steps }
-  }
-
-  #runStep(runner: Runner, chunks: readonly ScheduledChunk[], reads: ReadBatch): Submitted {
-    const outputs = runner.run(chunks, reads, this.#timers.size === 0 ? undefined : this.#timed())
-    // A failure is thrown where the step is committed; until then it must not count as unhandled.
-    outputs.catch(() => undefined)
-    const sampling = chunks
-      .filter(({ samples }) => samples)
-      .map(({ sequence }) => ({ sequence, row: sequence.row! }))
-    for (const { sequence } of sampling) sequence.numPending++
-    return { chunks: sampling, outputs }
-  }
-
-  /** Tells those who time steps now, also if they have stopped when the times come. */
-  #timed(): OnTimed {
-    const timers = [...this.#timers]
-    return (step) => timers.forEach((timer) => timer(step))
-  }
-
-  async #commit({ runner, steps }: Batch): Promise<void> {
-    for (const { chunks, outputs } of steps) {
-      const results = await outputs.catch((error: unknown) => this.#recover(runner, error))
-      // What a lost device still gave is computed again.
-      if (results === undefined || runner !== this.#runner) return
-      this.#commitStep(chunks, results['sampled'])
-    }
-  }
-
-  #commitStep(chunks: Submitted['chunks'], sampled: StepOutput | undefined): void {
-    for (const { sequence, row } of chunks) {
-      sequence.numPending--
-      // Finished sequences may have been a step ahead; what that step sampled is dropped.
-      const stream = this.#streams.get(sequence)
-      if (sequence.status === 'finished' || stream === undefined) continue
-      invariant(sampled !== undefined, 'a sampling step reads its tokens')
-      const token = sampled.data[row]!
-      if (token < 0) {
-        this.#end(sequence)
-        stream.fail(overflowFault(this.options.dtype))
-        continue
-      }
-      sequence.tokens.push(token)
-      const finishReason = sequence.params.stopTokenIds.has(token)
-        ? 'stop'
-        : sequence.tokens.length - sequence.params.promptTokens.length >= sequence.params.maxNewTokens
-          ? 'length'
-          : undefined
-      stream.push({ token, finishReason })
-      if (finishReason === undefined) continue
-      this.#end(sequence)
-      stream.close()
-    }
-  }
-
-  #end(sequence: Sequence): void {
-    this.#scheduler.finish(sequence)
-    this.#streams.delete(sequence)
-  }
-
   /**
    * Resolves once the engine has another runner than `failed`, with every sequence to be computed again from the tokens
    * that were read back. Rejects with the error if the device is not lost, device/lost if it stays lost.
    */
-  async #recover(failed: Runner, error: unknown): Promise<undefined> {
+  async #recover(failed: ModelRunner, error: unknown): Promise<undefined> {
     const loss = await lossOf(failed.device, error)
     if (loss === undefined) throw error
     if (failed !== this.#runner) return
@@ -324,18 +191,10 @@ export class LlmEngine {
     })
     // At once: no step may be scheduled for one runner and run on the other.
     this.#runner = runner
-    const numSequences = this.#scheduler.restart()
+    const numSequences = this.#loop.restart()
     const recovered = { losses, durationMs: performance.now() - begin, numSequences }
     // Not before the engine runs again: a listener may use it.
     queueMicrotask(() => void tell(this.options.onRecovered, recovered))
-  }
-
-  #failAll(error: unknown): void {
-    for (const [sequence, stream] of this.#streams) {
-      this.#scheduler.finish(sequence)
-      stream.fail(error)
-    }
-    this.#streams.clear()
   }
 }
 
@@ -345,14 +204,5 @@ function disposedFault(): RuntimeFault {
     expected: 'a live engine',
     got: 'a disposed one',
     fix: 'Create a new engine.',
-  })
-}
-
-function overflowFault(dtype: string): RuntimeFault {
-  return new RuntimeFault('engine/overflow', {
-    where: 'sampling',
-    expected: 'a logit that is a number',
-    got: 'none',
-    fix: dtype === 'f16' ? "Use dtype 'f32', or check the weights." : 'Check the weights.',
   })
 }

@@ -3,13 +3,13 @@
 
 import { throwIfCancelled } from '../../core/errors.ts'
 import type { Device, DeviceBuffer } from '../../device/device.ts'
-import type { LlamaConfig } from '../../models/llama/config.ts'
-import { StepWriter } from '../../plan/step.ts'
-import { blockSize, planLlama, preparePlans, type LlmShape } from '../load.ts'
-import { checkLogits, type MemoryPlan } from '../memory.ts'
+import type { LlmSpec } from '../../models/spec.ts'
+import { StepWriter } from '../../plan/stepLayout.ts'
+import { blockSize, blocksFor, planLlm, preparePlans, type LlmShape } from '../load.ts'
+import { checkLogits, type MemoryPlan } from '../memoryPlan.ts'
 import { BlockManager } from './blockManager.ts'
-import { Sequence } from './sequence.ts'
-import { buildStepInputs } from './step.ts'
+import { Sequence, plainParams } from './sequence.ts'
+import { buildStepInputs } from './stepInputs.ts'
 
 export interface LogitsOptions {
   readonly signal?: AbortSignal | undefined
@@ -24,7 +24,7 @@ export interface LogitsOptions {
 /** The loaded model whose logits they are. */
 export interface LogitsModel {
   readonly device: Device
-  readonly config: LlamaConfig
+  readonly spec: LlmSpec
   readonly options: Pick<LlmShape, 'dtype' | 'maxSeqLen' | 'deterministic'>
   readonly weights: ReadonlyMap<string, DeviceBuffer>
   /** What it takes by itself. */
@@ -38,15 +38,15 @@ const defaultChunk = 128
  * engine/cancelled; what it allocated is freed then.
  */
 export async function runLogits(
-  { device, config, options, weights, memory }: LogitsModel,
+  { device, spec, options, weights, memory }: LogitsModel,
   tokens: readonly number[],
   { signal, chunks = evenChunks(tokens.length), blockOrder, budget }: LogitsOptions,
 ): Promise<(Float32Array | Float64Array)[]> {
   const { dtype, maxSeqLen, deterministic } = options
   const largest = Math.max(...chunks)
-  const numBlocks = blockOrder?.length ?? Math.ceil(tokens.length / blockSize)
-  const plans = planLlama(
-    config,
+  const numBlocks = blockOrder?.length ?? blocksFor(tokens.length)
+  const plans = planLlm(
+    spec,
     { dtype, maxSeqLen, maxNumSeqs: 1, numBlocks, head: 'logits', deterministic },
     [{ T: largest, S: 1, R: largest }],
     device.capabilities,
@@ -57,24 +57,19 @@ export async function runLogits(
     const prepared = loaded.plans[0]!
     const writer = new StepWriter(prepared.plan.step, prepared.plan.maxima)
     const blocks = new BlockManager(numBlocks, blockSize, blockOrder)
-    const sequence = new Sequence({
-      promptTokens: tokens,
-      maxNewTokens: 0,
-      stopTokenIds: new Set(),
-      sampling: { temperature: 0, seed: [0, 0] },
-    })
+    const sequence = new Sequence(plainParams(tokens, 0))
     sequence.row = 0
-    sequence.blockTable = Array.from({ length: blocks.blocksFor(tokens.length) }, () => blocks.allocate())
+    sequence.blockTable = Array.from({ length: blocksFor(tokens.length) }, () => blocks.allocate())
     const rows: (Float32Array | Float64Array)[] = []
     for (const numTokens of chunks) {
       throwIfCancelled(signal, 'logits')
       const chunk = { sequence, start: rows.length, numTokens, samples: true }
-      const maxBlocksPerSeq = Math.ceil(maxSeqLen / blockSize)
+      const maxBlocksPerSeq = blocksFor(maxSeqLen)
       const { dims, values } = buildStepInputs([chunk], { blockSize, maxBlocksPerSeq })
       const all = Array.from({ length: numTokens }, (_, row) => row)
       const step = writer.write({ ...dims, R: numTokens }, { ...values, logitsRows: all })
       const { logits } = await device.run(prepared, step, ['logits'])
-      const { vocabSize } = config
+      const { vocabSize } = spec.config
       for (const row of all) {
         const data = logits!.data as Float32Array | Float64Array
         rows.push(data.subarray(row * vocabSize, (row + 1) * vocabSize))

@@ -1,21 +1,21 @@
 // A model on one device: how it is loaded, its weights, its plans, and the steps that run there. It ends with its device.
-// Not here: which steps, and what becomes of their tokens (llmEngine.ts).
+// Not here: which steps, and what becomes of their tokens (servingLoop.ts).
 
 import { invariant } from '../../core/errors.ts'
 import type { Device, DeviceBuffer, PreparedPlan, ReadBatch, StepOutput } from '../../device/device.ts'
 import type { DimEnv } from '../../graph/dim.ts'
-import type { LlamaConfig } from '../../models/llama/config.ts'
-import { StepWriter } from '../../plan/step.ts'
+import type { LlmSpec } from '../../models/spec.ts'
+import { StepWriter } from '../../plan/stepLayout.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Checkpoint } from '../../weights/checkpoint.ts'
-import { blockSize, preparePlans, type LoadedPlans } from '../load.ts'
+import { blockSize, blocksFor, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
 import { fitPlans, type FittedPlans, type MemoryBudget } from '../fit.ts'
-import { withSum, type LlmSizes } from '../memory.ts'
+import { withSum, type LlmSizes } from '../memoryPlan.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
 import type { ScheduledChunk } from './scheduler.ts'
-import { buildStepInputs } from './step.ts'
+import { buildStepInputs } from './stepInputs.ts'
 
 export interface ModelRunnerOptions extends LlmSizes, LoadTogetherOptions {
   /** What the model may take; without it, what the device gives. */
@@ -27,7 +27,7 @@ export type OnTimed = (step: TimedStep & { readonly dims: DimEnv }) => void
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
   readonly device: Device
-  readonly config: LlamaConfig
+  readonly spec: LlmSpec
   /** Options as they are in force, which were made smaller to keep the budget, and what the model takes. */
   readonly fitted: Omit<FittedPlans<Options>, 'plans'>
   readonly #weights: ReadonlyMap<string, DeviceBuffer>
@@ -37,13 +37,13 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
 
   private constructor(
     device: Device,
-    config: LlamaConfig,
+    spec: LlmSpec,
     { options, shrunk, memory }: FittedPlans<Options>,
     weights: ReadonlyMap<string, DeviceBuffer>,
     loaded: LoadedPlans,
   ) {
     this.device = device
-    this.config = config
+    this.spec = spec
     this.fitted = { options, shrunk, memory }
     this.#weights = weights
     this.#loaded = loaded
@@ -58,16 +58,16 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
    */
   static async load<Options extends ModelRunnerOptions>(
     device: Device,
-    config: LlamaConfig,
+    spec: LlmSpec,
     checkpoint: Checkpoint,
     options: Options,
   ): Promise<ModelRunner<Options>> {
-    const fitted = fitPlans(checkpoint.name, config, options, device.capabilities, options.budget)
+    const fitted = fitPlans(checkpoint.name, spec, options, device.capabilities, options.budget)
     let weights: ReadonlyMap<string, DeviceBuffer> | undefined
     try {
       weights = await loadTogether(device, fitted.plans, checkpoint, options)
       const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
-      return new ModelRunner(device, config, fitted, weights, loaded)
+      return new ModelRunner(device, spec, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights?.values() ?? []) buffer.destroy()
       throw withSum(error, checkpoint.name, fitted)
@@ -93,7 +93,7 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     batch: ReadBatch,
     onTimed?: OnTimed,
   ): Promise<Readonly<Record<string, StepOutput>>> {
-    const maxBlocksPerSeq = Math.ceil(this.fitted.options.maxSeqLen / blockSize)
+    const maxBlocksPerSeq = blocksFor(this.fitted.options.maxSeqLen)
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
@@ -109,8 +109,8 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
 
   /** Logits of every position of `tokens`, over a cache of their own. Throws engine/memory, engine/cancelled. */
   logits(tokens: readonly number[], options: LogitsOptions): Promise<(Float32Array | Float64Array)[]> {
-    const { device, config } = this
-    return runLogits({ device, config, ...this.fitted, weights: this.#weights }, tokens, options)
+    const { device, spec } = this
+    return runLogits({ device, spec, ...this.fitted, weights: this.#weights }, tokens, options)
   }
 
   /** Frees the model; the device stays its owner's. Idempotent. */

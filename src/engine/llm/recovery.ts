@@ -1,5 +1,5 @@
 // After the loss of a device: a new one with the model loaded again, as often as is sensible.
-// Not here: what becomes of the sequences that ran on the old one (llmEngine.ts).
+// Not here: what becomes of the sequences that ran on the old one (servingLoop.ts).
 
 import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import type { Device, LostInfo } from '../../device/device.ts'
@@ -99,7 +99,7 @@ export class Recovery<Options extends ModelRunnerOptions> {
 
   /** A runner, or the loss of the new device; on failure that is disposed. */
   async #load(
-    { config, fitted }: ModelRunner<Options>,
+    { spec, fitted }: ModelRunner<Options>,
     opened: ReopenedModel,
   ): Promise<ModelRunner<Options> | LostInfo> {
     const { signal } = this.#abort
@@ -112,7 +112,7 @@ export class Recovery<Options extends ModelRunnerOptions> {
         onProgress: undefined,
         onCompile: undefined,
       }
-      const runner = await ModelRunner.load(device, config, checkpoint, options)
+      const runner = await ModelRunner.load(device, spec, checkpoint, options)
       if (runner.fitted.options.numBlocks !== options.numBlocks) throw otherDeviceFault(device)
       throwIfCancelled(signal, 'recovery')
       return runner

@@ -30,6 +30,11 @@ export interface SequenceParams {
   readonly sampling: SamplingParams
 }
 
+/** Of a sequence whose tokens nobody reads: greedy, and none of them ends it. */
+export function plainParams(promptTokens: readonly number[], maxNewTokens: number): SequenceParams {
+  return { promptTokens, maxNewTokens, stopTokenIds: new Set(), sampling: { temperature: 0, seed: [0, 0] } }
+}
+
 export type SequenceStatus = 'waiting' | 'running' | 'finished'
 
 export class Sequence {

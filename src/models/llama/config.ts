@@ -2,6 +2,7 @@
 // with other biases and defaults. Reads the spellings of transformers 4 (rope_theta, rope_scaling) and 5
 // (rope_parameters).
 
+import { architectureOf, type Architecture } from '../shared/architecture.ts'
 import {
   configFault,
   readCount,
@@ -11,18 +12,15 @@ import {
   unsupported,
   type JsonObject,
 } from '../shared/configFields.ts'
+import type { LlmConfig } from '../spec.ts'
 import { readRope, ropeMaxSeqLen, type RopeConfig } from './ropeConfig.ts'
 
-export interface LlamaConfig {
-  readonly vocabSize: number
+export interface LlamaConfig extends LlmConfig {
   readonly hiddenSize: number
   readonly intermediateSize: number
-  readonly numLayers: number
   readonly numHeads: number
   readonly numKvHeads: number
   readonly headDim: number
-  /** Longest sequence that the model serves exactly: at most its sliding window, if it has one. */
-  readonly maxSeqLen: number
   readonly normEps: number
   readonly rope: RopeConfig
   readonly tieWordEmbeddings: boolean
@@ -36,8 +34,7 @@ export interface LlamaConfig {
 type Biases = Pick<LlamaConfig, 'qkvBias' | 'outputBias' | 'mlpBias'>
 
 /** What transformers assumes where config.json is silent. */
-interface Family {
-  readonly architecture: string
+interface Variant extends Architecture {
   readonly maxPositions: number
   /** undefined: as many as query heads. */
   readonly numKvHeads: number | undefined
@@ -46,10 +43,10 @@ interface Family {
   slidingWindow(json: JsonObject): number | undefined
 }
 
-/** By model_type. */
-const families: Readonly<Record<string, Family>> = {
-  llama: {
+const variants: readonly Variant[] = [
+  {
     architecture: 'LlamaForCausalLM',
+    modelType: 'llama',
     maxPositions: 2048,
     numKvHeads: undefined,
     biases(json) {
@@ -58,15 +55,17 @@ const families: Readonly<Record<string, Family>> = {
     },
     slidingWindow: () => undefined,
   },
-  mistral: {
+  {
     architecture: 'MistralForCausalLM',
+    modelType: 'mistral',
     maxPositions: 131_072,
     numKvHeads: 8,
     biases: () => ({ qkvBias: false, outputBias: false, mlpBias: false }),
     slidingWindow: readWindow,
   },
-  qwen2: {
+  {
     architecture: 'Qwen2ForCausalLM',
+    modelType: 'qwen2',
     maxPositions: 32_768,
     numKvHeads: 32,
     biases: () => ({ qkvBias: true, outputBias: false, mlpBias: false }),
@@ -75,7 +74,9 @@ const families: Readonly<Record<string, Family>> = {
       return readWindow(json)
     },
   },
-}
+]
+
+export const llamaArchitectures: readonly Architecture[] = variants
 
 /** Eight times those of the largest Llama. Planning takes time for each, and a file can claim any number. */
 const maxLayers = 1024
@@ -95,20 +96,20 @@ function hasSlidingLayers(json: JsonObject): boolean {
 
 /** Throws model/unsupported for another architecture, model/config for a field that cannot be. */
 export function readLlamaConfig(json: JsonObject): LlamaConfig {
-  const family = familyOf(json)
+  const variant = architectureOf(json, variants)
   refuseQuantised(json)
   if (json['hidden_act'] !== undefined && json['hidden_act'] !== 'silu') {
     throw configFault('hidden_act', '"silu"', json['hidden_act'])
   }
   const hiddenSize = readCount(json, 'hidden_size')
   const numHeads = readCount(json, 'num_attention_heads')
-  const absentKvHeads = json['num_key_value_heads'] === undefined ? family.numKvHeads : undefined
+  const absentKvHeads = json['num_key_value_heads'] === undefined ? variant.numKvHeads : undefined
   const numKvHeads = readCount(json, 'num_key_value_heads', absentKvHeads ?? numHeads)
   if (numHeads % numKvHeads !== 0)
     throw configFault('num_key_value_heads', `a divisor of ${numHeads}`, numKvHeads)
   const headDim = readCount(json, 'head_dim', hiddenSize / numHeads)
   if (headDim % 2 !== 0) throw configFault('head_dim', 'an even number', headDim)
-  const maxPositions = readCount(json, 'max_position_embeddings', family.maxPositions)
+  const maxPositions = readCount(json, 'max_position_embeddings', variant.maxPositions)
   const rope = readRope(json, maxPositions)
   return {
     vocabSize: readCount(json, 'vocab_size'),
@@ -118,27 +119,13 @@ export function readLlamaConfig(json: JsonObject): LlamaConfig {
     numHeads,
     numKvHeads,
     headDim,
-    // Sequences no longer than the window see all of it, so full attention is the same there.
-    maxSeqLen: Math.min(ropeMaxSeqLen(rope, maxPositions), family.slidingWindow(json) ?? Infinity),
+    // Sequences no longer than the sliding window see all of it, so full attention is the same there.
+    maxSeqLen: Math.min(ropeMaxSeqLen(rope, maxPositions), variant.slidingWindow(json) ?? Infinity),
     normEps: readNumber(json, 'rms_norm_eps', 1e-6),
     rope,
     tieWordEmbeddings: readFlag(json, 'tie_word_embeddings'),
-    ...family.biases(json),
+    ...variant.biases(json),
   }
-}
-
-function familyOf(json: JsonObject): Family {
-  const architectures = json['architectures']
-  const family = Object.entries(families).find(([modelType, { architecture }]) =>
-    Array.isArray(architectures) ? architectures.includes(architecture) : json['model_type'] === modelType,
-  )
-  if (family !== undefined) return family[1]
-  throw unsupported(
-    'architectures',
-    'LlamaForCausalLM, MistralForCausalLM or Qwen2ForCausalLM',
-    architectures ?? json['model_type'],
-    'Use a checkpoint of a supported architecture.',
-  )
 }
 
 function refuseQuantised(json: JsonObject): void {

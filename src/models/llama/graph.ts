@@ -8,22 +8,10 @@ import { affine, symbol } from '../../graph/dim.ts'
 import type { Graph } from '../../graph/graph.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import { controlColumns, maxBiases } from '../../graph/ops/logits.ts'
+import type { LlmGraphOptions } from '../spec.ts'
 import type { LlamaConfig } from './config.ts'
 import { rotaryTable } from './rope.ts'
 import { embeddingWeight, finalNormWeight, headWeight, layerWeights, type LinearWeights } from './weights.ts'
-
-export interface LlamaGraphOptions {
-  /** Of weights, activations and the KV cache; the residual stream and the logits stay f32. */
-  readonly dtype: FloatDType
-  /** Longest sequence: rows of the rotary table, and blocks of a block table. */
-  readonly maxSeqLen: number
-  readonly blockSize: number
-  readonly numBlocks: number
-  /** Rows of the `sampled` state. */
-  readonly maxNumSeqs: number
-  /** `sample` ends in token ids that stay on the device; `logits` returns rows of logits. */
-  readonly head: 'sample' | 'logits'
-}
 
 const T = symbol('T')
 const S = symbol('S')
@@ -42,12 +30,12 @@ function headTypeOf({ headDim }: LlamaConfig, dtype: FloatDType): FloatDType {
 /** Bytes that a block of the KV cache takes in the keys of a layer, and as many in its values. */
 export function kvBlockBytes(
   config: LlamaConfig,
-  { dtype, blockSize }: Pick<LlamaGraphOptions, 'dtype' | 'blockSize'>,
+  { dtype, blockSize }: Pick<LlmGraphOptions, 'dtype' | 'blockSize'>,
 ): number {
   return config.numKvHeads * blockSize * config.headDim * bytesOf(headTypeOf(config, dtype))
 }
 
-export function llamaGraph(config: LlamaConfig, options: LlamaGraphOptions): Graph {
+export function llamaGraph(config: LlamaConfig, options: LlmGraphOptions): Graph {
   const { dtype, maxSeqLen, blockSize, numBlocks, maxNumSeqs } = options
   const { numHeads, numKvHeads, headDim, hiddenSize, normEps } = config
   const b = new GraphBuilder('llama')

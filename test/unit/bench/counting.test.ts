@@ -8,11 +8,11 @@ import { benchLlm, type LlmBench } from '../../../src/bench/llm.ts'
 import { meterDevice } from '../../../src/bench/meter.ts'
 import { kernelTimes } from '../../../src/engine/kernelTimes.ts'
 import { median, samplesOf } from '../../../src/bench/statistics.ts'
-import { syntheticConfig, syntheticModel } from '../../../src/bench/synthetic.ts'
+import { syntheticSpec, syntheticModel } from '../../../src/bench/synthetic.ts'
 import { prefillFlops, weightBytesOf } from '../../../src/bench/work.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import type { Device } from '../../../src/device/device.ts'
-import { planLlama } from '../../../src/engine/load.ts'
+import { planLlm } from '../../../src/engine/load.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import type { Plan } from '../../../src/plan/types.ts'
 import { minimalCapabilities } from '../models/tinyLlama.ts'
@@ -31,11 +31,11 @@ test('samples keep their order', () => {
 })
 
 describe('work', () => {
-  const config = syntheticConfig('synthetic:llama-15m', 2)
+  const spec = syntheticSpec('synthetic:llama-15m', 2)
+  const options = { dtype: 'f32', maxSeqLen: 32, maxNumSeqs: 1, numBlocks: 2, head: 'sample' } as const
+  const [plan] = planLlm(spec, options, [{ T: 1, S: 1, R: 1 }], minimalCapabilities)
 
   test('counts the weights of a step once, tied embeddings as the head, tables not at all', () => {
-    const options = { dtype: 'f32', maxSeqLen: 32, maxNumSeqs: 1, numBlocks: 2, head: 'sample' } as const
-    const [plan] = planLlama(config, options, [{ T: 1, S: 1, R: 1 }], minimalCapabilities)
     const layer = 4 * 288 * 288 + 3 * 288 * 768 + 2 * 288
     expect(weightBytesOf(plan!)).toBe(4 * (2 * layer + 288 + 32_000 * 288))
   })
@@ -43,8 +43,15 @@ describe('work', () => {
   test('counts two operations a product, for one and three tokens', () => {
     const perToken = 2 * (4 * 288 * 288 + 3 * 288 * 768)
     // Scores and sums over one key, then over 1 + 2 + 3.
-    expect(prefillFlops(config, 1)).toBe(2 * (perToken + 4 * 288) + 2 * 288 * 32_000)
-    expect(prefillFlops(config, 3)).toBe(2 * (3 * perToken + 6 * 4 * 288) + 2 * 288 * 32_000)
+    expect(prefillFlops(plan!.graph, 1)).toBe(2 * (perToken + 4 * 288) + 2 * 288 * 32_000)
+    const three = 2 * (3 * perToken + 6 * 4 * 288) + 2 * 288 * 32_000
+    expect(prefillFlops(plan!.graph, 3)).toBe(three)
+    // In bands, and before any pass.
+    const narrow = { ...minimalCapabilities, maxBindingBytes: 2 ** 22 }
+    const [banded] = planLlm(spec, options, [{ T: 1, S: 1, R: 1 }], narrow)
+    expect(banded!.graph.ops.length).toBeGreaterThan(plan!.graph.ops.length)
+    expect(prefillFlops(banded!.graph, 3)).toBe(three)
+    expect(prefillFlops(spec.graph({ ...options, blockSize: 16 }), 3)).toBe(three)
   })
 })
 

@@ -5,30 +5,33 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { benchLlm } from '../../../src/bench/llm.ts'
 import { isDecode, meterDevice } from '../../../src/bench/meter.ts'
 import { median } from '../../../src/bench/statistics.ts'
-import { llamaCheckpoint, syntheticConfig, type BenchModel } from '../../../src/bench/synthetic.ts'
+import { randomCheckpoint, type BenchModel } from '../../../src/bench/synthetic.ts'
 import { engineOptions } from '../../../src/api/model.ts'
 import { openDawnGpu } from '../../../src/device/dawn/dawn.ts'
 import type { AdapterInfo } from '../../../src/device/device.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import { createWebGpuDevice } from '../../../src/device/webgpu/webgpu.ts'
 import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
+import { llamaSpec } from '../../../src/models/llama/family.ts'
 import { zeroedReads } from '../../helpers/zeroedReads.ts'
-import { minimalCapabilities } from '../models/tinyLlama.ts'
+import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 
 // As many layers as Llama 2 7B; widths do not matter to what a step costs the CPU.
-const config = {
-  ...syntheticConfig('synthetic:llama-2-7b'),
+const spec = llamaSpec({
+  ...tinyConfig,
+  numLayers: 32,
+  maxSeqLen: 4096,
   vocabSize: 64,
   hiddenSize: 32,
   intermediateSize: 64,
   numHeads: 4,
   numKvHeads: 4,
   headDim: 8,
-}
+})
 const model: BenchModel = {
   name: 'narrow 7b',
-  config,
-  checkpoint: llamaCheckpoint('narrow 7b', config, { dtype: 'f16' }),
+  spec,
+  checkpoint: randomCheckpoint('narrow 7b', spec, { dtype: 'f16' }),
 }
 const options = {
   promptTokens: 16,
@@ -98,14 +101,14 @@ describe('nothing is created for a token', () => {
     return numTokens
   }
   const llmOptions = {
-    ...engineOptions(config, { dtype: 'f16', maxSeqLen: 64, maxNumSeqs: 1 }),
+    ...engineOptions(spec.config, { dtype: 'f16', maxSeqLen: 64, maxNumSeqs: 1 }),
     numBlocks: 4,
   }
 
   test('on a GPU device', { timeout: 120_000 }, async () => {
     const counts = countCreations()
     const device = zeroedReads(createWebGpuDevice(gpu, info))
-    const engine = await LlmEngine.load(device, config, model.checkpoint, llmOptions)
+    const engine = await LlmEngine.load(device, spec, model.checkpoint, llmOptions)
     await generate(engine, 4)
     // The control: loading and warming up do create.
     expect(counts['createBindGroup']).toBeGreaterThan(0)
@@ -119,7 +122,7 @@ describe('nothing is created for a token', () => {
   test('on the recording device: one run a token and nothing else', async () => {
     const recording = createRecordingDevice(minimalCapabilities)
     const { device, take } = meterDevice(recording)
-    const engine = await LlmEngine.load(device, config, model.checkpoint, llmOptions)
+    const engine = await LlmEngine.load(device, spec, model.checkpoint, llmOptions)
     await generate(engine, 4)
     const before = recording.calls.length
     take()

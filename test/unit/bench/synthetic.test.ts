@@ -1,7 +1,7 @@
 // Synthetic models: exact shapes and repeatable random weights.
 
 import { describe, expect, test } from 'vitest'
-import { syntheticConfig, syntheticModel, syntheticNames } from '../../../src/bench/synthetic.ts'
+import { syntheticSpec, syntheticModel, syntheticNames } from '../../../src/bench/synthetic.ts'
 import { decodeF32 } from '../../../src/weights/decode.ts'
 
 const q = 'model.layers.0.self_attn.q_proj.weight'
@@ -25,8 +25,8 @@ describe('shapes', () => {
 
   test('are known for every name, with as many layers as asked', () => {
     expect(syntheticNames).toHaveLength(5)
-    expect(syntheticConfig('synthetic:llama-2-7b', 3).numLayers).toBe(3)
-    expect(syntheticConfig('synthetic:llama-2-70b')).toMatchObject({
+    expect(syntheticSpec('synthetic:llama-2-7b', 3).config.numLayers).toBe(3)
+    expect(syntheticSpec('synthetic:llama-2-70b').config).toMatchObject({
       numLayers: 80,
       numKvHeads: 8,
       headDim: 128,
@@ -34,7 +34,7 @@ describe('shapes', () => {
   })
 
   test.each(['synthetic:llama-3b', 'llama-15m', 'synthetic:'])('%s is a model/unsupported fault', (name) => {
-    expect(() => syntheticConfig(name)).toThrow('[model/unsupported]')
+    expect(() => syntheticSpec(name)).toThrow('[model/unsupported]')
   })
 })
 

@@ -210,6 +210,7 @@ export function fakeDeps(script: Script = {}): Fake {
         name,
         json: {},
         config: {} as never,
+        spec: {} as never,
         checkpoint: {} as never,
         tokenizer,
         close: async () => void closed.push('model'),

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openDawnGpu } from '../../../src/device/dawn/dawn.ts'
 import { capabilitiesOf } from '../../../src/device/webgpu/capabilities.ts'
 import { PipelineCache } from '../../../src/device/webgpu/pipelines.ts'
-import { planLlama, stepClasses } from '../../../src/engine/load.ts'
+import { planLlm, stepClasses } from '../../../src/engine/load.ts'
 import type { Dispatch } from '../../../src/plan/types.ts'
-import { tinyConfig } from '../models/tinyLlama.ts'
+import { tinySpec } from '../models/tinyLlama.ts'
 
 let gpu: GPUDevice
 let cache: PipelineCache
@@ -22,7 +22,7 @@ beforeEach(async () => {
   gpu = opened.gpu
   const shape = { dtype: 'f32', maxSeqLen: 32, maxNumSeqs: 2, numBlocks: 4, head: 'sample' } as const
   const classes = stepClasses({ maxNumSeqs: 2, maxNumBatchedTokens: 16 })
-  const plans = planLlama(tinyConfig, shape, classes, capabilitiesOf(gpu, opened.info))
+  const plans = planLlm(tinySpec, shape, classes, capabilitiesOf(gpu, opened.info))
   dispatches = plans.flatMap((plan) => plan.dispatches)
   begun = []
   numRunning = 0

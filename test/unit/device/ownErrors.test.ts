@@ -10,7 +10,7 @@ import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { symbol } from '../../../src/graph/dim.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
-import { StepWriter, type Step } from '../../../src/plan/step.ts'
+import { StepWriter, type Step } from '../../../src/plan/stepLayout.ts'
 import { noCheckpoint } from '../../helpers/runGraph.ts'
 import { tableOf } from '../../helpers/tableOf.ts'
 

@@ -6,7 +6,7 @@ import type { PreparedPlan } from '../../../src/device/device.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import { inferencePasses, runPasses } from '../../../src/passes/index.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
-import { StepWriter, type StepValues } from '../../../src/plan/step.ts'
+import { StepWriter, type StepValues } from '../../../src/plan/stepLayout.ts'
 import { minimalCapabilities, tinyLlama } from '../models/tinyLlama.ts'
 
 const numSeqs = 8

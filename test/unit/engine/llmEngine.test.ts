@@ -5,10 +5,11 @@ import { describe, expect, test } from 'vitest'
 import { RuntimeFault } from '../../../src/core/errors.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { createRecordingDevice, type RecordingDevice } from '../../../src/device/recording/recording.ts'
-import { LlmEngine, type LlmEngineOptions, type TokenEvent } from '../../../src/engine/llm/llmEngine.ts'
+import { LlmEngine, type LlmEngineOptions } from '../../../src/engine/llm/llmEngine.ts'
+import type { TokenEvent } from '../../../src/engine/llm/servingLoop.ts'
 import { fitPlans } from '../../../src/engine/fit.ts'
 import type { SequenceParams } from '../../../src/engine/llm/sequence.ts'
-import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
+import { minimalCapabilities, tinySpec } from '../models/tinyLlama.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
 
 const options: LlmEngineOptions = {
@@ -20,7 +21,7 @@ const options: LlmEngineOptions = {
 }
 
 const load = (device: Device, changes: Partial<LlmEngineOptions> = {}): Promise<LlmEngine> =>
-  LlmEngine.load(device, tinyConfig, checkpointFor(tinyConfig), { ...options, ...changes })
+  LlmEngine.load(device, tinySpec, checkpointFor(tinySpec), { ...options, ...changes })
 
 function request(numPrompt: number, changes: Partial<SequenceParams> = {}): SequenceParams {
   return {
@@ -156,8 +157,8 @@ describe('tokens that are read back together', () => {
   })
 
   test('are planned for', async () => {
-    const one = fitPlans('m', tinyConfig, options, minimalCapabilities)
-    const many = fitPlans('m', tinyConfig, { ...options, tokensPerReadback: 64 }, minimalCapabilities)
+    const one = fitPlans('m', tinySpec, options, minimalCapabilities)
+    const many = fitPlans('m', tinySpec, { ...options, tokensPerReadback: 64 }, minimalCapabilities)
     // Two batches on their way: 3 rows of 4 bytes, in buffers of 256 bytes or a larger power of two.
     expect([one.memory.readbackBytes, many.memory.readbackBytes]).toEqual([2 * 256, 2 * 1024])
   })

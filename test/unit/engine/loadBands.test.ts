@@ -2,17 +2,19 @@
 // progress ends at all of it. And how many KV blocks an engine keeps where a binding is small.
 
 import { describe, expect, test } from 'vitest'
-import { syntheticConfig } from '../../../src/bench/synthetic.ts'
+import { syntheticSpec } from '../../../src/bench/synthetic.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
-import { fitBlocks, planLlama } from '../../../src/engine/load.ts'
+import { fitBlocks, planLlm } from '../../../src/engine/load.ts'
 import { loadWeights, weightsOf } from '../../../src/engine/loadWeights.ts'
 import type { LlamaConfig } from '../../../src/models/llama/config.ts'
+import { llamaSpec } from '../../../src/models/llama/family.ts'
 import type { Capabilities } from '../../../src/plan/types.ts'
 import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 import { checkpointFor, type LoggedCheckpoint } from './memoryCheckpoint.ts'
 
 const config: LlamaConfig = { ...tinyConfig, vocabSize: 48, hiddenSize: 32, intermediateSize: 40, headDim: 8 }
+const spec = llamaSpec(config)
 /** Every matrix of `config` is larger. */
 const maxBindingBytes = 2304
 const capabilities: Capabilities = { ...minimalCapabilities, maxBindingBytes }
@@ -25,8 +27,9 @@ interface Loaded {
 
 async function load(changes: Partial<LlamaConfig> = {}): Promise<Loaded> {
   const shape = { dtype: 'f32', maxSeqLen: 16, maxNumSeqs: 1, numBlocks: 1, head: 'logits' } as const
-  const plans = planLlama({ ...config, ...changes }, shape, [{ T: 1, S: 1, R: 1 }], capabilities)
-  const checkpoint = checkpointFor({ ...config, ...changes })
+  const changed = llamaSpec({ ...config, ...changes })
+  const plans = planLlm(changed, shape, [{ T: 1, S: 1, R: 1 }], capabilities)
+  const checkpoint = checkpointFor(changed)
   const progress: [number, number][] = []
   await loadWeights(createRecordingDevice(capabilities), plans, checkpoint, {
     onProgress: (loaded, total) => progress.push([loaded, total]),
@@ -71,8 +74,8 @@ describe('planning within the minimum of WebGPU', () => {
   ])('$model: $bands', ({ model, bands }) => {
     const shape = { dtype: 'f16', maxSeqLen: 512, maxNumSeqs: 4, numBlocks: 64, head: 'sample' } as const
     const maxima = { T: 256, S: 4, R: 4 }
-    const llama = syntheticConfig(`synthetic:${model}`, 1)
-    const [plan] = planLlama(llama, shape, [maxima], minimalCapabilities)
+    const llama = syntheticSpec(`synthetic:${model}`, 1)
+    const [plan] = planLlm(llama, shape, [maxima], minimalCapabilities)
     const counts: Record<string, number> = {}
     for (const { origin } of plan!.dispatches) {
       const name = /([^.]+)\[\d+:\d+\]$/.exec(origin)?.[1]
@@ -87,7 +90,7 @@ describe('KV blocks', () => {
   const blockBytes = 1024
   const options = { dtype: 'f32', maxSeqLen: 32, numBlocks: 40 } as const
   const fit = (bytes: number, changes: Partial<typeof options> | { dtype: 'f16' } = {}): number =>
-    fitBlocks(config, { ...options, ...changes }, { ...capabilities, maxBindingBytes: bytes })
+    fitBlocks(spec, { ...options, ...changes }, { ...capabilities, maxBindingBytes: bytes })
 
   test.each([
     { name: 'all, where they fit', bytes: 40 * blockBytes, blocks: 40 },
@@ -104,7 +107,7 @@ describe('KV blocks', () => {
 
   test('of an engine are those that fit', async () => {
     const device = createRecordingDevice({ ...minimalCapabilities, maxBindingBytes: 10 * blockBytes })
-    const llm = await LlmEngine.load(device, config, checkpointFor(config), {
+    const llm = await LlmEngine.load(device, spec, checkpointFor(spec), {
       ...options,
       maxNumSeqs: 2,
       maxNumBatchedTokens: 4,
@@ -115,7 +118,7 @@ describe('KV blocks', () => {
 
   test('of one sequence that do not fit are refused', async () => {
     const device = createRecordingDevice(capabilities)
-    const load = LlmEngine.load(device, config, checkpointFor(config), {
+    const load = LlmEngine.load(device, spec, checkpointFor(spec), {
       ...options,
       maxSeqLen: 48,
       maxNumSeqs: 1,

@@ -5,14 +5,14 @@ import { RuntimeFault } from '../../../src/core/errors.ts'
 import { untilCancelled } from '../../../src/core/untilCancelled.ts'
 import type { CompileOptions, Device } from '../../../src/device/device.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
-import { planLlama } from '../../../src/engine/load.ts'
+import { planLlm } from '../../../src/engine/load.ts'
 import { loadTogether, type LoadTogetherOptions } from '../../../src/engine/loadTogether.ts'
 import type { Checkpoint } from '../../../src/weights/checkpoint.ts'
-import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
+import { minimalCapabilities, tinySpec } from '../models/tinyLlama.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
 
-const plans = planLlama(
-  tinyConfig,
+const plans = planLlm(
+  tinySpec,
   { dtype: 'f32', maxSeqLen: 16, maxNumSeqs: 1, numBlocks: 1, head: 'sample' },
   [{ T: 1, S: 1, R: 1 }],
   minimalCapabilities,
@@ -62,7 +62,7 @@ function set(): {
       return compiler.pass(signal)
     },
   }
-  const whole = checkpointFor(tinyConfig)
+  const whole = checkpointFor(tinySpec)
   const checkpoint: Checkpoint = {
     ...whole,
     async read(name, start, count, signal, into) {

@@ -8,11 +8,12 @@ import type { Device } from '../../../src/device/device.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import { fitPlans } from '../../../src/engine/fit.ts'
 import { LlmEngine, type LlmEngineOptions } from '../../../src/engine/llm/llmEngine.ts'
+import { llamaSpec } from '../../../src/models/llama/family.ts'
 import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
 
 // Enough for logits that are larger than tokens ever are.
-const config = { ...tinyConfig, vocabSize: 1024 }
+const spec = llamaSpec({ ...tinyConfig, vocabSize: 1024 })
 const options: LlmEngineOptions = {
   dtype: 'f32',
   maxSeqLen: 256,
@@ -23,7 +24,7 @@ const options: LlmEngineOptions = {
 const tokens = (count: number): number[] => Array.from({ length: count }, (_, i) => i % 23)
 
 const load = (device: Device, budget?: number): Promise<LlmEngine> =>
-  LlmEngine.load(device, config, checkpointFor(config), {
+  LlmEngine.load(device, spec, checkpointFor(spec), {
     ...options,
     budget: budget === undefined ? undefined : { bytes: budget, open: [] },
   })
@@ -135,7 +136,7 @@ describe('the budget', () => {
   /** What a device holds at most while logits of 130 tokens are computed, and the model's buffers for tokens. */
   async function need(): Promise<number> {
     const { device, take } = watched(await openDawnDevice({ backend: 'null' }))
-    const { memory } = fitPlans('m', config, options, device.capabilities)
+    const { memory } = fitPlans('m', spec, options, device.capabilities)
     const engine = await load(device)
     take()
     expect(await engine.logits(tokens(130))).toHaveLength(130)

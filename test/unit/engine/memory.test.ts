@@ -4,24 +4,24 @@
 import { describe, expect, test } from 'vitest'
 import { engineOptions } from '../../../src/api/model.ts'
 import type { EngineOptions } from '../../../src/api/types.ts'
-import { syntheticConfig } from '../../../src/bench/synthetic.ts'
+import { syntheticSpec } from '../../../src/bench/synthetic.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
 import { LlmEngine } from '../../../src/engine/llm/llmEngine.ts'
 import { fitPlans, type FittedPlans } from '../../../src/engine/fit.ts'
-import type { MemoryPlan } from '../../../src/engine/memory.ts'
+import type { MemoryPlan } from '../../../src/engine/memoryPlan.ts'
 import type { LlmEngineOptions } from '../../../src/engine/llm/llmEngine.ts'
 import { zeroedReads } from '../../helpers/zeroedReads.ts'
-import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
+import { minimalCapabilities, tinySpec } from '../models/tinyLlama.ts'
 import { openEngine } from '../api/models.ts'
 import { checkpointFor } from './memoryCheckpoint.ts'
 
 const mib = 2 ** 20
-const config = syntheticConfig('synthetic:llama-15m')
+const spec = syntheticSpec('synthetic:llama-15m')
 
 function fit(options: EngineOptions): FittedPlans<LlmEngineOptions> {
-  const filled = engineOptions(config, options)
-  return fitPlans('toy', config, filled, minimalCapabilities, filled.budget)
+  const filled = engineOptions(spec.config, options)
+  return fitPlans('toy', spec, filled, minimalCapabilities, filled.budget)
 }
 
 const memoryOf = (options: EngineOptions): MemoryPlan => fit(options).memory
@@ -35,9 +35,9 @@ describe('the sum', () => {
     ['one sequence', { maxNumSeqs: 1, maxNumBatchedTokens: 40 }],
   ])('is what a device holds once tokens have been read back: %s', async (_name, options) => {
     const device = zeroedReads(await openDawnDevice({ backend: 'null' }))
-    const filled = engineOptions(tinyConfig, options)
-    const { memory } = fitPlans('tiny', tinyConfig, filled, device.capabilities)
-    const llm = await LlmEngine.load(device, tinyConfig, checkpointFor(tinyConfig), filled)
+    const filled = engineOptions(tinySpec.config, options)
+    const { memory } = fitPlans('tiny', tinySpec, filled, device.capabilities)
+    const llm = await LlmEngine.load(device, tinySpec, checkpointFor(tinySpec), filled)
     const params = { promptTokens: [1, 2, 3], maxNewTokens: 6, stopTokenIds: new Set<number>() }
     for await (const _ of llm.generate({ ...params, sampling: { temperature: 0, seed: [0, 0] } })) continue
     const { weights, states, arena, step, readback } = device.memory()
@@ -135,8 +135,8 @@ describe('what one binding cannot hold', () => {
   })
 
   test('of the KV cache is left out, whatever the budget', () => {
-    const options = { ...engineOptions(config, {}), numBlocks: 20_000 }
-    const { shrunk, memory } = fitPlans('toy', config, options, minimalCapabilities)
+    const options = { ...engineOptions(spec.config, {}), numBlocks: 20_000 }
+    const { shrunk, memory } = fitPlans('toy', spec, options, minimalCapabilities)
     expect(shrunk).toMatchObject([{ option: 'numBlocks', asked: 20_000 }])
     expect(memory.stateBytes / 12).toBeLessThan(2 ** 27 + 2 ** 20)
   })
@@ -145,9 +145,9 @@ describe('what one binding cannot hold', () => {
 describe('loading', () => {
   test('refuses before a weight is read or a byte allocated', async () => {
     const device = createRecordingDevice(minimalCapabilities)
-    const checkpoint = checkpointFor(tinyConfig)
-    const options = engineOptions(tinyConfig, { maxMemory: 1000 })
-    await expect(LlmEngine.load(device, tinyConfig, checkpoint, options)).rejects.toThrow('[engine/memory]')
+    const checkpoint = checkpointFor(tinySpec)
+    const options = engineOptions(tinySpec.config, { maxMemory: 1000 })
+    await expect(LlmEngine.load(device, tinySpec, checkpoint, options)).rejects.toThrow('[engine/memory]')
     expect(checkpoint.reads).toEqual([])
     expect(device.calls).toEqual([])
   })

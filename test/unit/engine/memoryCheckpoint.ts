@@ -2,8 +2,7 @@
 
 import { bytesOf, f16Bits, type SourceDType } from '../../../src/core/dtype.ts'
 import { exprTensors } from '../../../src/graph/weightExpr.ts'
-import type { LlamaConfig } from '../../../src/models/llama/config.ts'
-import { llamaGraph } from '../../../src/models/llama/graph.ts'
+import type { LlmSpec } from '../../../src/models/spec.ts'
 import { throwIfCancelled } from '../../../src/core/errors.ts'
 import {
   checkElements,
@@ -67,8 +66,8 @@ export function bf16Tensor(shape: readonly number[], values: ArrayLike<number>):
 }
 
 /** Every tensor that a configuration asks for, all zeros. */
-export function checkpointFor(config: LlamaConfig): LoggedCheckpoint {
-  const graph = llamaGraph(config, {
+export function checkpointFor(spec: LlmSpec): LoggedCheckpoint {
+  const graph = spec.graph({
     dtype: 'f32',
     maxSeqLen: 16,
     blockSize: 16,

@@ -11,7 +11,7 @@ import { SamplingInputsBuilder } from '../../../src/engine/llm/sampler.ts'
 import type { SamplingParams, Sequence } from '../../../src/engine/llm/sequence.ts'
 import { maxBiases } from '../../../src/graph/ops/logits.ts'
 import { gumbel } from '../../../src/graph/ops/sample.ts'
-import { tinyConfig } from '../models/tinyLlama.ts'
+import { tinySpec } from '../models/tinyLlama.ts'
 import type { Checkpoint } from '../../../src/weights/checkpoint.ts'
 import { seededRandom } from '../../helpers/random.ts'
 import { checkpointFor, f32Tensor, memoryCheckpoint } from './memoryCheckpoint.ts'
@@ -89,7 +89,7 @@ const options: LlmEngineOptions = {
 /** The tiny Llama with random weights: zeros would make all tokens equal. */
 function checkpoint(): Checkpoint {
   const rng = seededRandom(12)
-  const tensors = [...checkpointFor(tinyConfig).tensors.values()]
+  const tensors = [...checkpointFor(tinySpec).tensors.values()]
   return memoryCheckpoint(
     Object.fromEntries(
       tensors.map(({ name, shape }) => {
@@ -101,7 +101,7 @@ function checkpoint(): Checkpoint {
 }
 
 const load = (changes: Partial<LlmEngineOptions> = {}): Promise<LlmEngine> =>
-  LlmEngine.load(createReferenceDevice(), tinyConfig, checkpoint(), { ...options, ...changes })
+  LlmEngine.load(createReferenceDevice(), tinySpec, checkpoint(), { ...options, ...changes })
 
 interface Request {
   readonly promptTokens: readonly number[]

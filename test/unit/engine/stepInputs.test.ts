@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { BlockId } from '../../../src/core/brand.ts'
-import { buildStepInputs } from '../../../src/engine/llm/step.ts'
+import { buildStepInputs } from '../../../src/engine/llm/stepInputs.ts'
 import { sequenceOf } from './sequences.ts'
 
 const shape = { blockSize: 4, maxBlocksPerSeq: 3 }

@@ -2,19 +2,19 @@
 // give equal bits whatever the batch is tested in test/gpu.
 
 import { describe, expect, test } from 'vitest'
-import { planLlama, stepClasses } from '../../../src/engine/load.ts'
-import type { LlamaConfig } from '../../../src/models/llama/config.ts'
+import { planLlm, stepClasses } from '../../../src/engine/load.ts'
+import { llamaSpec } from '../../../src/models/llama/family.ts'
 import type { Capabilities } from '../../../src/plan/types.ts'
 import { minimalCapabilities, tinyConfig } from '../models/tinyLlama.ts'
 
-const config: LlamaConfig = {
+const spec = llamaSpec({
   ...tinyConfig,
   hiddenSize: 256,
   intermediateSize: 512,
   headDim: 64,
   vocabSize: 512,
   maxSeqLen: 1024,
-}
+})
 const sizes = { maxNumSeqs: 8, maxNumBatchedTokens: 64 }
 
 const gpu = { ...minimalCapabilities, adapterClass: 'gpu' } as const
@@ -39,7 +39,7 @@ const adapters: readonly (readonly [string, Capabilities])[] = [
 /** Shaders of each plan, in order. */
 function shadersOf(capabilities: Capabilities, deterministic: boolean): string[][] {
   const shape = { ...sizes, dtype: 'f16', maxSeqLen: 1024, numBlocks: 64, head: 'sample' } as const
-  const plans = planLlama(config, { ...shape, deterministic }, stepClasses(sizes), capabilities)
+  const plans = planLlm(spec, { ...shape, deterministic }, stepClasses(sizes), capabilities)
   return plans.map(({ dispatches }) => dispatches.map(({ shader }) => shader.code))
 }
 

@@ -5,8 +5,10 @@ import type { Graph, Value } from '../../../src/graph/graph.ts'
 import type { DimEnv } from '../../../src/graph/dim.ts'
 import { exprShape, type WeightExpr } from '../../../src/graph/weightExpr.ts'
 import type { LlamaConfig } from '../../../src/models/llama/config.ts'
-import { llamaGraph, type LlamaGraphOptions } from '../../../src/models/llama/graph.ts'
-import type { StepValues } from '../../../src/plan/step.ts'
+import { llamaSpec } from '../../../src/models/llama/family.ts'
+import { llamaGraph } from '../../../src/models/llama/graph.ts'
+import type { LlmGraphOptions, LlmSpec } from '../../../src/models/spec.ts'
+import type { StepValues } from '../../../src/plan/stepLayout.ts'
 import type { Capabilities } from '../../../src/plan/types.ts'
 import { seededRandom } from '../../helpers/random.ts'
 import { tableOf } from '../../helpers/tableOf.ts'
@@ -28,7 +30,9 @@ export const tinyConfig: LlamaConfig = {
   mlpBias: false,
 }
 
-const tinyOptions: LlamaGraphOptions = {
+export const tinySpec: LlmSpec = llamaSpec(tinyConfig)
+
+const tinyOptions: LlmGraphOptions = {
   dtype: 'f32',
   maxSeqLen: 16,
   blockSize: 4,
@@ -37,10 +41,7 @@ const tinyOptions: LlamaGraphOptions = {
   head: 'logits',
 }
 
-export function tinyLlama(
-  config: Partial<LlamaConfig> = {},
-  options: Partial<LlamaGraphOptions> = {},
-): Graph {
+export function tinyLlama(config: Partial<LlamaConfig> = {}, options: Partial<LlmGraphOptions> = {}): Graph {
   return llamaGraph({ ...tinyConfig, ...config }, { ...tinyOptions, ...options })
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { RuntimeFault } from '../../../src/core/errors.ts'
 import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { affine, symbol } from '../../../src/graph/dim.ts'
-import { layoutStep, StepWriter, type StepValues } from '../../../src/plan/step.ts'
+import { layoutStep, StepWriter, type StepValues } from '../../../src/plan/stepLayout.ts'
 
 const maxima = { T: 70, S: 2, R: 2 }
 

@@ -3,7 +3,7 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import { readbackSize } from '../device/device.ts'
-import { evalDim } from '../graph/dim.ts'
+import { numElements } from '../graph/dim.ts'
 import { tensorBytes, type Plan } from '../plan/types.ts'
 import { arenaSizes, blockSize, maxBatchesInFlight, type LlmShape } from './load.ts'
 import { weightsOf } from './loadWeights.ts'
@@ -45,8 +45,8 @@ function sumsOf(plans: readonly Plan[], readbackBytes: number): MemoryPlan {
 function readOf({ outputs, maxima }: Plan, output: 'sampled' | 'logits', numSteps: number): number {
   const location = outputs[output]
   if (location === undefined) return 0
-  const numElements = location.shape.reduce<number>((product, dim) => product * evalDim(dim, maxima), 1)
-  return readbackSize(numSteps * tensorBytes(numElements, location.dtype))
+  const elements = numElements(location.shape, maxima)
+  return readbackSize(numSteps * tensorBytes(elements, location.dtype))
 }
 
 /** The options that decide what an engine takes. */

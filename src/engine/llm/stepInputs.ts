@@ -2,7 +2,7 @@
 
 import { invariant } from '../../core/errors.ts'
 import type { DimEnv } from '../../graph/dim.ts'
-import type { StepValues } from '../../plan/step.ts'
+import type { StepValues } from '../../plan/stepLayout.ts'
 import { SamplingInputsBuilder } from './sampler.ts'
 import type { ScheduledChunk } from './scheduler.ts'
 
