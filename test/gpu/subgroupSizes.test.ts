@@ -1,6 +1,7 @@
 // Kernels that use subgroups, at sizes that adapters on CPUs do not have, against the f64 reference: subgroups are emulated
-// (helpers/emulatedSubgroups.ts). The adapter's own size is tested in ops.test.ts; what is chosen for which size, in
-// test/unit/kernels. On SwiftShader, whose compiler keeps loops as they are: others unroll these for minutes.
+// (helpers/emulatedSubgroups.ts). Runs on SwiftShader, whose compiler keeps loops as they are; others unroll these for
+// minutes. Not here: the adapter's own size (ops.test.ts; lavapipe's is 4, 8 or 16, as LP_NATIVE_VECTOR_WIDTH is 128, 256 or
+// 512), and what is chosen for which size (test/unit/kernels/subgroupChoice.test.ts).
 
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Capabilities } from '../../src/plan/types.ts'
@@ -58,7 +59,7 @@ function gemvCases(): OpCase[] {
   ]
 }
 
-// Sizes between adapterMin and adapterMax are possible as well: there, a kernel learns its size as it runs.
+// Where an adapter has a range of sizes, this kernel learns as it runs which one it got: all of the range must be right.
 describe.each([16, 32, 64, 128])('on a GPU with subgroups of %i', (size) => {
   testKernels(gemvCases(), size, { adapterClass: 'gpu', subgroupSize: size }, ['linear_gemv_subgroups'])
 })
