@@ -1,5 +1,5 @@
-// Times every variant of every kernel at the shapes of a model's layer: one decode step and prefills. What cannot run is
-// listed with its reason, never left out silently.
+// Times every variant of every kernel at the shapes of a model's layer: one decode step and prefills. What is meant for other
+// adapters and can run is timed as well; what cannot is listed with its reason, never left out silently.
 
 import { bytesOf } from '../core/dtype.ts'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
@@ -11,12 +11,13 @@ import { valueOf, type Graph, type Op } from '../graph/graph.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import type { OpKind } from '../graph/ops/index.ts'
 import { wgslKernels } from '../kernels/index.ts'
-import type { KernelSet, KernelVariant } from '../kernels/spec.ts'
+import type { KernelVariant } from '../kernels/spec.ts'
 import type { LlmSpec } from '../models/spec.ts'
 import { inferencePassesFor, runPasses } from '../passes/index.ts'
 import { bindingLimit, makePlan } from '../plan/plan.ts'
 import { StepWriter, type Step } from '../plan/stepLayout.ts'
 import type { Plan } from '../plan/types.ts'
+import { forceVariant, type Verdict } from './forcedVariant.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
@@ -42,26 +43,20 @@ export interface KernelBenchOptions {
   readonly onResult?: ((result: KernelResult) => void | Promise<void>) | undefined
 }
 
-export interface KernelResult {
+export interface KernelResult extends Verdict {
   readonly model: string
   readonly tokens: number
   readonly op: OpKind
   readonly origin: string
   readonly shape: string
   readonly variant: string
-  /** The variant that plans take here. */
-  readonly isChosen: boolean
   /** Undefined where it could not run; `skipped` says why. */
   readonly micros: number | undefined
   readonly gigabytesPerSecond: number | undefined
   readonly gflops: number | undefined
   /** Time that the roofs allow over time taken. */
   readonly roofFraction: number | undefined
-  readonly skipped: string | undefined
 }
-
-/** `skipped` of a variant that does not support an op of this shape, or not on this adapter. */
-export const notHere = 'not for this adapter or shape'
 
 /** Op kinds that have kernels: what `family` may name. */
 export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
@@ -124,7 +119,7 @@ async function timeVariant(
   options: KernelBenchOptions,
 ): Promise<KernelResult> {
   const { roofs, runs, maxSeconds } = options
-  const kernels = forcing(op.kind, variant)
+  const { kernels, verdict } = forceVariant(op.kind, variant)
   const work = workOf(op, step)
   const roofSeconds = Math.max(work.bytes / roofs.read.value, (work.flops ?? 0) / roofs.fma.value) / 1e9
   const head = {
@@ -135,9 +130,9 @@ async function timeVariant(
     shape: op.shape,
     variant: variant.name,
   }
-  const skip = (reason: string, isChosen = false): KernelResult => ({
+  const skip = (reason: string): KernelResult => ({
     ...head,
-    isChosen,
+    ...verdict(),
     micros: undefined,
     gigabytesPerSecond: undefined,
     gflops: undefined,
@@ -146,51 +141,28 @@ async function timeVariant(
   })
   try {
     const plan = makePlan(op.graph, {
-      kernels: kernels.set,
+      kernels,
       capabilities: device.capabilities,
       maxima: step.dims,
     })
-    if (!kernels.isSupported()) return skip(notHere)
+    const { skipped } = verdict()
+    if (skipped !== undefined) return skip(skipped)
     // Plain variants reach a few per cent of the roof.
     const expected = roofSeconds * op.copies * (runs + 1) * 10
-    if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`, kernels.isChosen())
+    if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`)
     const seconds = await timePlan(device, plan, step, op, runs)
     return {
       ...head,
-      isChosen: kernels.isChosen(),
+      ...verdict(),
       micros: seconds * 1e6,
       gigabytesPerSecond: work.bytes / seconds / 1e9,
       gflops: work.flops === undefined ? undefined : work.flops / seconds / 1e9,
       roofFraction: roofSeconds / seconds,
-      skipped: undefined,
     }
   } catch (error) {
     const isLimit = error instanceof RuntimeFault && ['plan/limit', 'device/memory'].includes(error.code)
     if (!isLimit) throw error
-    return skip(error.message, kernels.isChosen())
-  }
-}
-
-/** The usual kernels, but with one variant for a kind. */
-function forcing(
-  kind: OpKind,
-  variant: KernelVariant,
-): { set: KernelSet; isSupported: () => boolean; isChosen: () => boolean } {
-  let isSupported = true
-  let isChosen = false
-  return {
-    set: {
-      ...wgslKernels,
-      select(problem, capabilities) {
-        const usual = wgslKernels.select(problem, capabilities)
-        if (problem.op.kind !== kind) return usual
-        isChosen = usual.name === variant.name
-        isSupported = variant.supports(problem, capabilities)
-        return isSupported ? variant : usual
-      },
-    },
-    isSupported: () => isSupported,
-    isChosen: () => isChosen,
+    return skip(error.message)
   }
 }
 

@@ -1,6 +1,7 @@
 // Benchmark results as text for a person.
 
-import { notHere, type KernelResult } from '../bench/kernels.ts'
+import { notForShape, notOnAdapter } from '../bench/forcedVariant.ts'
+import type { KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
@@ -88,15 +89,18 @@ function kernelTable(title: string, times: readonly KernelTime[]): string[] {
   return ['', `GPU time of ${title}: ${number(total)} ms`, ...table([head, ...rows], [2, 3, 4])]
 }
 
+/** Of a variant that is meant for other adapters. */
+const audience = { gpu: 'for GPUs', software: 'for CPUs' } as const
+
 export function kernelReport(results: readonly KernelResult[]): string[] {
   const head = ['model', 'tokens', 'kernel', 'at', 'µs', 'GB/s', 'GFLOP/s', 'of roof']
   const rows = results
-    .filter(({ skipped }) => skipped !== notHere)
+    .filter(({ skipped }) => !isUnsupported(skipped))
     .map((result) => {
       const start = [
         result.model.replace('synthetic:', ''),
         String(result.tokens),
-        `${result.variant}${result.isChosen ? ' *' : ''}`,
+        `${result.variant}${result.isChosen ? ' *' : ''}${result.meantFor === undefined ? '' : ` (${audience[result.meantFor]})`}`,
         result.origin,
       ]
       if (result.micros === undefined) return [...start, '-', '-', '-', `skipped: ${result.skipped}`]
@@ -115,18 +119,26 @@ export function kernelReport(results: readonly KernelResult[]): string[] {
   ]
 }
 
-/** One line for each op kind that has variants which did not run somewhere: which, and at how many of its ops. */
+const unsupported: readonly string[] = [notOnAdapter, notForShape]
+
+function isUnsupported(skipped: string | undefined): boolean {
+  return skipped !== undefined && unsupported.includes(skipped)
+}
+
+/** One line for each op kind and reason for which variants did not run somewhere: which, and at how many of its ops. */
 function unsupportedLines(results: readonly KernelResult[]): string[] {
   const kinds = [...new Set(results.map(({ op }) => op))]
   return kinds.flatMap((kind) => {
     const ofKind = results.filter(({ op }) => op === kind)
-    const names = [...new Set(ofKind.map(({ variant }) => variant))].flatMap((name) => {
-      const ofVariant = ofKind.filter(({ variant }) => variant === name)
-      const numSkipped = ofVariant.filter(({ skipped }) => skipped === notHere).length
-      if (numSkipped === 0) return []
-      return [numSkipped === ofVariant.length ? name : `${name} (${numSkipped} of ${ofVariant.length})`]
+    return unsupported.flatMap((reason) => {
+      const names = [...new Set(ofKind.map(({ variant }) => variant))].flatMap((name) => {
+        const ofVariant = ofKind.filter(({ variant }) => variant === name)
+        const numSkipped = ofVariant.filter(({ skipped }) => skipped === reason).length
+        if (numSkipped === 0) return []
+        return [numSkipped === ofVariant.length ? name : `${name} (${numSkipped} of ${ofVariant.length})`]
+      })
+      return names.length === 0 ? [] : [`${kind}: ${reason}: ${names.join(', ')}`]
     })
-    return names.length === 0 ? [] : [`${kind}: ${notHere}: ${names.join(', ')}`]
   })
 }
 

@@ -193,11 +193,17 @@ test('kernels: every kind of op of the model is timed in each variant that suppo
     wgslKernels.specs.linear!.variants.map(({ name }) => name),
   )
   expect(linears.filter(({ isChosen }) => isChosen)).toHaveLength(1)
-  // The device has no subgroups.
-  const matrix = results.filter(({ variant }) => variant === 'linear_matrix')
-  expect(matrix.length).toBeGreaterThan(0)
-  for (const { isChosen, skipped } of matrix)
-    expect([isChosen, skipped]).toEqual([false, 'not for this adapter or shape'])
+  const verdicts = (name: string, tokens: number): unknown[] => {
+    const found = results.filter(({ variant, ...result }) => variant === name && result.tokens === tokens)
+    return [...new Set(found.map(({ skipped, meantFor }) => skipped ?? meantFor ?? 'ran'))]
+  }
+  // The device is a CPU without subgroups.
+  expect(verdicts('linear_rows', 16)).toEqual(['ran'])
+  expect(verdicts('linear_gemv', 1)).toEqual(['gpu'])
+  expect(verdicts('linear_gemv_subgroups', 1)).toEqual(['not on this adapter'])
+  expect(verdicts('linear_gemv', 16)).toEqual(expect.arrayContaining(['not for this shape or dtype']))
+  expect(verdicts('linear_matrix', 1)).toEqual(['not for this shape or dtype'])
+  expect(verdicts('linear_matrix', 16)).toEqual(expect.arrayContaining(['not on this adapter']))
   const timed = results.filter(({ skipped }) => skipped === undefined)
   expect(timed.length).toBeGreaterThan(results.length / 4)
   for (const { micros } of timed) expect(micros).toBeGreaterThanOrEqual(1)

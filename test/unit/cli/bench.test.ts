@@ -1,7 +1,8 @@
 // `tabhopper bench` against a device that computes nothing: flags, refusals, JSON, lines, the table.
 
 import { describe, expect, it } from 'vitest'
-import { notHere, type KernelResult } from '../../../src/bench/kernels.ts'
+import { notForShape, notOnAdapter } from '../../../src/bench/forcedVariant.ts'
+import type { KernelResult } from '../../../src/bench/kernels.ts'
 import { kernelReport } from '../../../src/cli/benchReport.ts'
 import type { BenchDevice } from '../../../src/cli/deps.ts'
 import { runCli } from '../../../src/cli/program.ts'
@@ -108,38 +109,42 @@ describe('bench kernels', () => {
     shape: '',
     variant,
     isChosen: true,
+    meantFor: undefined,
     micros: 5,
     gigabytesPerSecond: 3,
     gflops: undefined,
     roofFraction: 0.5,
     skipped: undefined,
   })
-  const skipped = (...place: Parameters<typeof ran>): KernelResult => ({
+  const skipped = (reason: string, ...place: Parameters<typeof ran>): KernelResult => ({
     ...ran(...place),
     isChosen: false,
     micros: undefined,
     gigabytesPerSecond: undefined,
     roofFraction: undefined,
-    skipped: notHere,
+    skipped: reason,
   })
 
-  it('prints a row for what ran, and a line an op kind for what does not run here', () => {
+  it('prints a row for what ran, and a line an op kind and reason for what cannot', () => {
     const lines = kernelReport([
       ran('linear', 'lm_head', 'plain'),
-      skipped('linear', 'lm_head', 'wide'),
-      skipped('linear', 'lm_head', 'matrix'),
+      skipped(notForShape, 'linear', 'lm_head', 'wide'),
+      skipped(notOnAdapter, 'linear', 'lm_head', 'matrix'),
       ran('linear', 'o_proj', 'wide'),
-      skipped('linear', 'o_proj', 'matrix'),
+      skipped(notOnAdapter, 'linear', 'o_proj', 'matrix'),
+      { ...ran('linear', 'o_proj', 'tiled'), isChosen: false, meantFor: 'gpu' },
       ran('attention', 'attn', 'plain'),
     ])
-    expect(lines.slice(1, 4).map((line) => line.split(/ {2,}/).slice(2, 4))).toEqual([
+    expect(lines.slice(1, 5).map((line) => line.split(/ {2,}/).slice(2, 4))).toEqual([
       ['plain *', 'lm_head'],
       ['wide *', 'o_proj'],
+      ['tiled (for GPUs)', 'o_proj'],
       ['plain *', 'attn'],
     ])
-    expect(lines.slice(4)).toEqual([
+    expect(lines.slice(5)).toEqual([
       '* the variant that plans take',
-      'linear: not for this adapter or shape: wide (1 of 2), matrix',
+      'linear: not on this adapter: matrix',
+      'linear: not for this shape or dtype: wide (1 of 2)',
     ])
   })
 })
