@@ -43,15 +43,18 @@ export interface LoadedModel {
 
 const maxConfigBytes = 2 ** 20
 
-/** Throws weights/missing without config.json or weights, model/* for a configuration that is not supported. */
-export async function openModelStore(store: FileStore): Promise<LoadedModel> {
+/**
+ * A model in a folder, which errors call `where`. Throws weights/missing without config.json or weights, model/* for a
+ * configuration that is not supported.
+ */
+export async function openModelStore(store: FileStore, where: string = store.name): Promise<LoadedModel> {
   const json = await readJsonObject(store, 'config.json', maxConfigBytes)
   if (json === undefined) {
     throw new RuntimeFault('weights/missing', {
-      where: store.name,
+      where,
       expected: 'config.json',
       got: 'no such file',
-      fix: 'Point at a folder in the layout of Hugging Face.',
+      fix: 'Give a folder in the layout of Hugging Face, or a .gguf file.',
     })
   }
   const spec = readLlmSpec(json)

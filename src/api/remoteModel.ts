@@ -2,11 +2,12 @@
 // Not here: folders that are at hand (model.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import type { FileStore } from '../core/files.ts'
+import { shown, type FileStore } from '../core/files.ts'
+import { ggufFileOf, isGgufName, isPartName } from '../weights/modelFiles.ts'
 import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
 import { defaultEndpoint, openHubRepository } from '../weights/remote/hub.ts'
-import { ggufFileOf, parseHubModelId, parseHubUrl } from '../weights/remote/hubModel.ts'
+import { parseHubModelId, parseHubUrl } from '../weights/remote/hubModel.ts'
 import { httpStore, splitFileUrl } from '../weights/remote/httpStore.ts'
 import { platformNetwork, type Network } from '../weights/remote/network.ts'
 import { portableHashing, type Hashing } from '../weights/remote/sha256.ts'
@@ -52,23 +53,37 @@ export async function openRemoteModel(model: string, options: RemoteModelOptions
       revision: options.revision ?? hubModel.revision,
       token: options.token ?? options.hubToken,
     })
-    const file = ggufFileOf(repository, hubModel.file)
-    return openStore(cachedStore(repository.store, cache), file)
+    const { id, files, store } = repository
+    return openStore(cachedStore(store, cache), id, ggufFileOf(id, [...files.keys()], hubModel.file))
   }
   const { folder, file } = splitFileUrl(model)
-  const isGguf = file.endsWith('.gguf')
+  if (isPartName(file)) throw partFault(file, folder)
+  const isGguf = isGgufName(file)
   const remote = httpStore(isGguf ? folder : model, { network, signal, token: options.token })
-  return openStore(cachedStore(remote, cache), isGguf ? file : undefined)
+  return openStore(cachedStore(remote, cache), remote.model, isGguf ? file : undefined)
 }
 
-async function openStore(store: FileStore, ggufFile: string | undefined): Promise<LoadedModel> {
-  if (ggufFile === undefined) return openModelStore(store)
+async function openStore(
+  store: FileStore,
+  where: string,
+  ggufFile: string | undefined,
+): Promise<LoadedModel> {
+  if (ggufFile === undefined) return openModelStore(store, where)
   const source = await store.open(ggufFile)
   if (source !== undefined) return openGgufModel(source)
   throw new RuntimeFault('weights/missing', {
-    where: `${store.name}/${ggufFile}`,
+    where: `${where}/${ggufFile}`,
     expected: 'a GGUF file',
     got: 'no such file',
     fix: 'Check the address.',
+  })
+}
+
+function partFault(file: string, folder: string): RuntimeFault {
+  return new RuntimeFault('engine/input', {
+    where: 'model',
+    expected: 'the address of a folder or of a .gguf file',
+    got: `that of ${shown(file)}, one file of a folder`,
+    fix: `Give ${folder}.`,
   })
 }

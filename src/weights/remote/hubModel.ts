@@ -1,7 +1,6 @@
-// Which files of a hub repository are the model: `owner/name` is its folder or its only GGUF file,
-// `owner/name/file.gguf` one of several.
-import { RuntimeFault } from '../../core/errors.ts'
-import type { HubRepository } from './hub.ts'
+// Which hub repository is meant: `owner/name` is its folder or its only GGUF file, `owner/name/file.gguf` one of several.
+// Not here: which of its files are the model (../modelFiles.ts).
+import { isGgufName } from '../modelFiles.ts'
 
 export interface HubModelId {
   /** `owner/name`. */
@@ -14,8 +13,8 @@ export interface HubModelId {
 
 /** Undefined unless the text has the form of an id. It may be a path all the same. */
 export function parseHubModelId(text: string): HubModelId | undefined {
-  const match = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/(.+\.gguf))?$/.exec(text)
-  if (match === null || match[1]!.endsWith('.gguf')) return undefined
+  const match = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/(.+\.gguf))?$/i.exec(text)
+  if (match === null || isGgufName(match[1]!)) return undefined
   return { id: match[1]!, file: match[2], revision: undefined }
 }
 
@@ -25,40 +24,4 @@ export function parseHubUrl(text: string, endpoint: string): HubModelId | undefi
   if (!text.startsWith(prefix)) return undefined
   const match = /^(\w[\w.-]*\/\w[\w.-]*?)(?:\/tree\/([^/]+))?\/?$/.exec(text.slice(prefix.length))
   return match === null ? undefined : { id: match[1]!, file: undefined, revision: match[2] }
-}
-
-/**
- * The GGUF file that is meant, or undefined for the folder: safetensors are preferred where there are both.
- * Throws `weights/missing` where neither is there or it is not clear which file is meant.
- */
-export function ggufFileOf({ id, files }: HubRepository, file: string | undefined): string | undefined {
-  const ggufFiles = [...files.keys()].filter((path) => path.endsWith('.gguf')).sort()
-  if (file !== undefined) {
-    if (files.has(file)) return file
-    throw choiceFault(id, `the file ${file}`, ggufFiles)
-  }
-  if (files.has('model.safetensors') || files.has('model.safetensors.index.json')) return undefined
-  if (ggufFiles.length === 1) return ggufFiles[0]
-  throw choiceFault(id, 'model.safetensors or one .gguf file', ggufFiles)
-}
-
-/** Names listed in an error, at most. */
-const maxListed = 30
-
-function choiceFault(id: string, expected: string, ggufFiles: readonly string[]): RuntimeFault {
-  if (ggufFiles.length === 0) {
-    return new RuntimeFault('weights/missing', {
-      where: id,
-      expected,
-      got: 'neither safetensors nor GGUF',
-      fix: 'Choose a repository with safetensors; convert .bin or .pth files first.',
-    })
-  }
-  const more = ggufFiles.length > maxListed ? `, and ${ggufFiles.length - maxListed} more` : ''
-  return new RuntimeFault('weights/missing', {
-    where: id,
-    expected,
-    got: `the files ${ggufFiles.slice(0, maxListed).join(', ')}${more}`,
-    fix: `Name one of them, such as ${id}/${ggufFiles[0]}.`,
-  })
 }

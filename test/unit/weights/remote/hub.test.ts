@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, readText } from '../../../../src/core/files.ts'
 import { cachedStore } from '../../../../src/weights/remote/chunkCache.ts'
 import { openHubRepository, type HubOptions } from '../../../../src/weights/remote/hub.ts'
-import { ggufFileOf, parseHubModelId, parseHubUrl } from '../../../../src/weights/remote/hubModel.ts'
+import { ggufFileOf } from '../../../../src/weights/modelFiles.ts'
+import { parseHubModelId, parseHubUrl } from '../../../../src/weights/remote/hubModel.ts'
 import { portableHashing as hashing } from '../../../../src/weights/remote/sha256.ts'
 import { MemoryChunks } from './memoryChunks.ts'
 import { TestServer, expectBytes, hastyNetwork, patternOf } from './testServer.ts'
@@ -210,13 +211,15 @@ describe('a refusal', () => {
 describe('which files are meant', () => {
   const fileOf = async (paths: string[], file?: string): Promise<string | undefined> => {
     putList({ sha: commit, siblings: paths.map((rfilename) => ({ rfilename })) })
-    return ggufFileOf(await open(), file)
+    const { id, files } = await open()
+    return ggufFileOf(id, [...files.keys()], file)
   }
 
   test('safetensors come first, then the only GGUF file', async () => {
     expect(await fileOf(['a.gguf', 'model.safetensors'])).toBeUndefined()
     expect(await fileOf(['a.gguf', 'model.safetensors.index.json'])).toBeUndefined()
     expect(await fileOf(['a.gguf', 'README.md'])).toBe('a.gguf')
+    expect(await fileOf(['A.GGUF'])).toBe('A.GGUF')
     expect(await fileOf(['a.gguf', 'model.safetensors'], 'a.gguf')).toBe('a.gguf')
   })
 
@@ -232,6 +235,7 @@ describe('which files are meant', () => {
     ['owner/name', { id: 'owner/name' }],
     ['owner/name-1.5_x', { id: 'owner/name-1.5_x' }],
     ['owner/name/q8/file.gguf', { id: 'owner/name', file: 'q8/file.gguf' }],
+    ['owner/name/FILE.GGUF', { id: 'owner/name', file: 'FILE.GGUF' }],
   ])('%s is an id', (text, expected) => {
     expect(parseHubModelId(text)).toMatchObject(expected)
   })
