@@ -49,11 +49,12 @@ export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoin
     for (const { name, shape } of exprTensors(expr)) {
       const info = checkpoint.tensors.get(name)
       if (info?.shape.join() === shape.join()) continue
+      const { wording } = checkpoint
       throw new RuntimeFault(info === undefined ? 'weights/missing' : 'weights/shape', {
-        where: `${checkpoint.name} ${name}`,
+        where: `${checkpoint.name} ${wording?.nameInFile(name) ?? name}`,
         expected: `shape [${shape.join(', ')}]`,
         got: info === undefined ? 'no such tensor' : `[${info.shape.join(', ')}]`,
-        fix: 'Check that config.json belongs to these weights.',
+        fix: wording?.mismatchFix ?? 'Check that config.json belongs to these weights.',
       })
     }
   }

@@ -36,7 +36,7 @@ export async function unknownNameFault(modelsDir: string, name: string): Promise
     got: 'nothing of that name',
     fix:
       nearest === undefined
-        ? 'Check the name; that of the hub has an owner: owner/name.'
+        ? 'Check the name; a model of the hub is owner/name.'
         : `Did you mean ${nearest}?`,
   })
 }

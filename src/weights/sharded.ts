@@ -1,7 +1,7 @@
 // Opens the weights of a model folder: one safetensors file, or several behind an index.
 // Not here: the layout of a file (safetensors.ts) and which tensors a model wants (models/*/weights.ts).
 import { RuntimeFault } from '../core/errors.ts'
-import { checkElements, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
+import { checkElements, storedForm, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { openSafetensors } from './safetensors.ts'
 import { isRecord, readJson, shown, type FileStore } from '../core/files.ts'
 
@@ -99,7 +99,7 @@ async function joinShards(
       const info = tensorNamed(shard.tensors, tensor, shard.name)
       tensors.set(tensor, info)
       owner.set(tensor, shard)
-      totalBytes += info.bytes
+      totalBytes += storedForm(info).bytes
     }
   } catch (error) {
     await closeAll(shards)

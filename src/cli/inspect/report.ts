@@ -2,7 +2,7 @@
 
 import { printGraph } from '../../graph/print.ts'
 import { printPlan } from '../../plan/print.ts'
-import type { TensorInfo } from '../../weights/checkpoint.ts'
+import { storedForm, type TensorInfo } from '../../weights/checkpoint.ts'
 import type { Environment, OutputStream } from '../deps.ts'
 import { coloursFor, formatBytes, formatCount, table } from '../terminal.ts'
 import type { Inspection } from './inspection.ts'
@@ -45,8 +45,9 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
   ].join('\n\n')
 }
 
-function tensorRow({ name, dtype, shape, bytes }: TensorInfo): string[] {
-  return [name, dtype, `[${shape.join(', ')}]`, formatBytes(bytes)]
+function tensorRow(tensor: TensorInfo): string[] {
+  const { type, bytes } = storedForm(tensor)
+  return [tensor.name, type, `[${tensor.shape.join(', ')}]`, formatBytes(bytes)]
 }
 
 /** Leaves out lines about layers after the first, and says where. */

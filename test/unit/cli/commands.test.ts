@@ -154,6 +154,26 @@ describe('inspect', () => {
     expect(text).not.toContain('layers.1.')
   })
 
+  it('shows types and bytes as the file has them', async () => {
+    const deps = {
+      ...fakeDeps(),
+      openModel: async (model: string) => {
+        const opened = await openModelStore(directoryStore(model))
+        const [first, ...others] = opened.checkpoint.tensors.values()
+        const quantised = { ...first!, stored: { type: 'Q4_1', bytes: 2 ** 30 } }
+        const tensors = new Map([quantised, ...others].map((tensor) => [tensor.name, tensor]))
+        return { ...opened, checkpoint: { ...opened.checkpoint, tensors, totalBytes: 3 * 2 ** 30 } }
+      },
+    }
+    const argv = ['inspect', '--model', `${fixturesDir}/golden/llama/gqa`]
+    await runCli(argv, deps)
+    expect(deps.stdout.text).toContain('3 GiB on disk')
+    expect(deps.stdout.text).toMatch(/ Q4_1 .* 1 GiB\n/)
+    const again = { ...deps, stdout: fakeDeps().stdout }
+    await runCli([...argv, '--json'], again)
+    expect(JSON.parse(again.stdout.text).tensors[0]).toMatchObject({ dtype: 'Q4_1', bytes: 2 ** 30 })
+  })
+
   it('draws the graph', async () => {
     expect(await inspect('--format', 'dot')).toMatch(/^digraph "llama" \{[^]*\}\n$/)
   })
