@@ -3,11 +3,12 @@
 import { notForShape, notOnAdapter } from '../bench/forcedVariant.ts'
 import type { KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
+import { formatBytes } from '../core/units.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
-import { coloursFor, formatBytes, table } from './terminal.ts'
+import { coloursFor, table } from './terminal.ts'
 
 const numKernelRows = 12
 

@@ -1,10 +1,11 @@
 // `tabhopper cache list` and `cache delete`: what is kept of models from hubs and servers, and how it goes.
 
 import type { Command } from 'commander'
+import { formatBytes } from '../core/units.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
 import { jsonOption } from './options.ts'
-import { formatBytes, table, writeJson, writeLine } from './terminal.ts'
+import { table, writeJson, writeLine } from './terminal.ts'
 
 interface CacheFlags {
   readonly json?: boolean

@@ -1,10 +1,11 @@
 // An inspection as text for a person. Decoder layers are alike, so only the first is written out; JSON has all.
 
+import { formatBytes } from '../../core/units.ts'
 import { printGraph } from '../../graph/print.ts'
 import { printPlan } from '../../plan/print.ts'
 import { storedForm, type TensorInfo } from '../../weights/checkpoint.ts'
 import type { Environment, OutputStream } from '../deps.ts'
-import { coloursFor, formatBytes, formatCount, table } from '../terminal.ts'
+import { coloursFor, formatCount, table } from '../terminal.ts'
 import type { Inspection } from './inspection.ts'
 
 export function inspectReport(inspection: Inspection, stdout: OutputStream, env: Environment): string {

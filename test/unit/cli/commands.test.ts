@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { openModelStore } from '../../../src/api/model.ts'
 import { runCli } from '../../../src/cli/program.ts'
-import { formatBytes, formatCount, table } from '../../../src/cli/terminal.ts'
+import { formatCount, table } from '../../../src/cli/terminal.ts'
+import { formatBytes, formatBytesUp } from '../../../src/core/units.ts'
 import { directoryStore } from '../../../src/node/directoryStore.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 import { fakeDeps, probeOf, run, timings } from './fakes.ts'
@@ -187,6 +188,15 @@ describe('numbers for people', () => {
       '1 KiB',
       '1 MiB',
       '128 MiB',
+    ])
+    const limits = [0, 100, 10_485, 10_486, 2 ** 20 + 1, 3 * 2 ** 30]
+    expect(limits.map(formatBytesUp)).toEqual([
+      '0 bytes',
+      '100 bytes',
+      '10485 bytes',
+      '0.02 MiB',
+      '1.01 MiB',
+      '3.00 GiB',
     ])
     expect([999, 60_736, 2_412_345, 7e9].map(formatCount)).toEqual(['999', '60.7 k', '2.41 M', '7 G'])
   })
