@@ -3,7 +3,7 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { orderedProgress } from './api/loadProgress.ts'
-import { createEngineOn, type LoadedModel, type OpenedModel } from './api/model.ts'
+import { createEngineOn, type LoadedModel, type LoadOptions, type OpenedModel } from './api/model.ts'
 import { checkLoadOptions } from './api/loadOptions.ts'
 import { checkChoice, checkTypes, inputFault } from './api/options.ts'
 import { isUrl, type RemoteModelOptions } from './api/remoteModel.ts'
@@ -100,7 +100,7 @@ export async function createEngine(all: NodeEngineOptions): Promise<Engine> {
   }
   const { device, model } = await openBoth(options)
   try {
-    const allOptions = { ...options, ...defaultBudget(device, options) }
+    const allOptions = { ...options, ...defaultBudget(device) }
     // Progress is of the first load alone.
     const reopen = (signal: AbortSignal): Promise<OpenedModel> => openBoth({ ...given, signal })
     return await createEngineOn(device, model, allOptions, reopen, modelCache(options))
@@ -127,10 +127,7 @@ async function openBoth(options: NodeEngineOptions): Promise<OpenedModel> {
  * Where the adapter computes in the host's memory, of which a container may have less than is free; the reference device
  * is for small models only.
  */
-function defaultBudget(
-  { name, adapter }: Device,
-  { maxMemory }: NodeEngineOptions,
-): Pick<EngineOptions, 'maxMemory'> {
-  if (maxMemory !== undefined || name === 'reference' || !adapter.isSoftware) return {}
-  return { maxMemory: softwareBudget(process.availableMemory()) }
+function defaultBudget({ name, adapter }: Device): Pick<LoadOptions, 'freeMemory'> {
+  if (name === 'reference' || !adapter.isSoftware) return {}
+  return { freeMemory: softwareBudget(process.availableMemory()) }
 }

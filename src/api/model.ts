@@ -20,7 +20,7 @@ import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
 import { checkChoice, checkCount } from './options.ts'
-import type { Engine, EngineOptions } from './types.ts'
+import type { Engine, EngineOptions, ModelOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
 /** A model whose headers have been read. */
@@ -105,8 +105,14 @@ function checkSizes(spec: LlmSpec, checkpoint: Checkpoint): void {
 /** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
 const defaultMaxSeqLen = 4096
 
+/** What a caller asks, with what an entry knows of the machine. */
+export interface LoadOptions extends EngineOptions, Pick<ModelOptions, 'onNotice'> {
+  /** Bytes that the model may take where `maxMemory` is left out: of the host, whose memory a software adapter computes in. */
+  readonly freeMemory?: number | undefined
+}
+
 /** Options with every default filled in. Throws engine/input for what cannot be. */
-export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEngineOptions {
+export function engineOptions(config: LlmConfig, options: LoadOptions): LlmEngineOptions {
   const maxSeqLen = checkCount(
     'maxSeqLen',
     options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
@@ -136,10 +142,13 @@ export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEng
   }
 }
 
-function budgetOf({ maxMemory, maxSeqLen, maxNumBatchedTokens }: EngineOptions): MemoryBudget | undefined {
-  if (maxMemory === undefined) return undefined
+function budgetOf(options: LoadOptions): MemoryBudget | undefined {
+  const { maxMemory, freeMemory, maxSeqLen, maxNumBatchedTokens } = options
+  const bytes = maxMemory ?? freeMemory
+  if (bytes === undefined) return undefined
   return {
-    bytes: checkCount('maxMemory', maxMemory, Number.MAX_SAFE_INTEGER),
+    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER),
+    limit: maxMemory === undefined ? 'freeMemory' : 'maxMemory',
     open: [
       'numBlocks',
       ...(maxSeqLen === undefined ? (['maxSeqLen'] as const) : []),
@@ -164,7 +173,7 @@ export type Reopen = (signal: AbortSignal) => Promise<OpenedModel>
 export async function createEngineOn(
   device: Device,
   model: LoadedModel,
-  options: EngineOptions,
+  options: LoadOptions,
   reopen?: Reopen,
   cache?: ModelCache,
 ): Promise<Engine> {

@@ -138,7 +138,7 @@ export interface LogitsResult {
   logits: (Float32Array | Float64Array)[]
 }
 
-/** An option that was made smaller so that the model fits `maxMemory`. */
+/** An option that was made smaller so that the model fits. */
 export interface Shrunk {
   /** `kvCacheTokens`: tokens of all running requests together. */
   option: 'kvCacheTokens' | 'maxSeqLen' | 'maxNumBatchedTokens'
@@ -146,6 +146,8 @@ export interface Shrunk {
   asked: number
   /** In tokens. */
   used: number
+  /** What it had to fit: the option, the share of the host's free memory, or the largest binding of the adapter. */
+  limit: 'maxMemory' | 'freeMemory' | 'binding'
 }
 
 /** A loaded model. Every call is isolated; calls share steps. */

@@ -57,9 +57,11 @@ export interface LlmSizes extends Omit<LlmShape, 'head'> {
   readonly tokensPerReadback?: number | undefined
 }
 
+const softwareShare = 0.8
+
 /** A budget on software adapters, which compute in the host's memory: some of what is free is left to others. */
 export function softwareBudget(availableBytes: number): number {
-  return Math.floor(availableBytes * 0.8)
+  return Math.floor(availableBytes * softwareShare)
 }
 
 /** Throws engine/memory where logits, computed by `plan` beside a loaded model, would exceed a budget in bytes. */
@@ -81,14 +83,18 @@ export function checkLogits(plan: Plan, numTokens: number, model: MemoryPlan, bu
   })
 }
 
-/** The sum that is above a budget in bytes. */
+/** The sum that is above a budget. */
 export function budgetFault(
   model: string,
-  budget: number,
+  { bytes, limit = 'maxMemory' }: { readonly bytes: number; readonly limit?: 'maxMemory' | 'freeMemory' },
   memory: MemoryPlan,
   sizes: LlmSizes,
 ): RuntimeFault {
-  return sumFault(model, `at most ${formatBytesUp(budget)}`, memory, sizes)
+  const isAsked = limit === 'maxMemory'
+  return sumFault(model, memory, sizes, {
+    expected: `at most ${formatBytesUp(bytes)}${isAsked ? '' : `, ${softwareShare * 100} % of the free memory`}`,
+    remedy: `${isAsked ? 'Raise' : 'Free some of it or set'} maxMemory to that`,
+  })
 }
 
 /** `engine/memory` with the sum, where the device has refused a buffer; any other error as it is. */
@@ -98,15 +104,14 @@ export function withSum(
   { memory, options }: { readonly memory: MemoryPlan; readonly options: LlmSizes },
 ): unknown {
   if (!(error instanceof RuntimeFault && error.code === 'device/memory')) return error
-  return sumFault(model, 'what the device has room for', memory, options, error)
+  return sumFault(model, memory, options, { expected: 'what the device has room for', cause: error })
 }
 
 function sumFault(
   model: string,
-  expected: string,
   memory: MemoryPlan,
   { dtype, numBlocks, maxSeqLen, maxNumSeqs, maxNumBatchedTokens }: LlmSizes,
-  cause?: RuntimeFault,
+  { expected, remedy, cause }: { expected: string; remedy?: string; cause?: RuntimeFault },
 ): RuntimeFault {
   const parts = [
     `${formatBytesUp(memory.weightBytes)} of weights in ${dtype}`,
@@ -119,7 +124,7 @@ function sumFault(
     where: model,
     expected,
     got: `${parts.join(' + ')} = ${formatBytesUp(memory.totalBytes)} with ${sizes}${cause === undefined ? '' : `; refused: ${cause.where}`}`,
-    fix: `${cause === undefined ? 'Allow that much, ask' : 'Ask'} for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
+    fix: `${remedy === undefined ? 'Ask' : `${remedy}, ask`} for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
     cause,
   })
 }

@@ -45,15 +45,24 @@ describe('generate', () => {
     expect(fake.requests).toMatchObject([{ logit_bias: { 4: 0.5, 7: 2, 15: -100 } }])
   })
 
-  it('says on stderr what was shrunk to keep the memory', async () => {
-    const shrunk = [{ option: 'kvCacheTokens', asked: 16384, used: 4096 }] as const
+  it('says on stderr what was shrunk, and why', async () => {
+    const kvCache = { option: 'kvCacheTokens', asked: 16384, used: 4096 } as const
+    const others = [
+      { option: 'maxSeqLen', asked: 4096, used: 512 },
+      { option: 'maxNumBatchedTokens', asked: 256, used: 32 },
+    ] as const
     const argv = ['generate', '--prompt', 'a', '--max-memory', '1.5GiB']
+    const shrunk = [kvCache, ...others].map((change) => ({ ...change, limit: 'maxMemory' as const }))
     const { out, err, fake } = await run(argv, { shrunk, answers: ['b'] })
     expect(fake.engines[0]).toMatchObject({ maxMemory: 1.5 * 2 ** 30 })
     expect({ out, err }).toEqual({
       out: 'b\n',
-      err: "To fit the device's memory: kvCacheTokens 16384 → 4096\n",
+      err: 'To keep within --max-memory 1.5 GiB: tokens in the KV cache 16384 → 4096, --max-seq-len 4096 → 512, tokens a step 256 → 32\n',
     })
+    const told = async (limit: 'freeMemory' | 'binding'): Promise<string> =>
+      (await run(['generate', '--prompt', 'a'], { shrunk: [{ ...kvCache, limit }] })).err
+    expect(await told('freeMemory')).toMatch(/^To leave a fifth of the free memory to others: tokens in/)
+    expect(await told('binding')).toMatch(/^To fit the largest binding of Fake GPU: tokens in/)
   })
 
   it('prints one JSON document', async () => {
