@@ -11,6 +11,10 @@ interface CacheFlags {
   readonly json?: boolean
 }
 
+interface DeleteFlags extends CacheFlags {
+  readonly all?: boolean
+}
+
 export function addCache(program: Command, run: Runner): void {
   const cache = program.command('cache').description('show or delete models that were fetched and kept')
   cache
@@ -23,8 +27,9 @@ export function addCache(program: Command, run: Runner): void {
     .description('delete a model, one of its files (<model>/<file>), or with --all everything')
     .argument('[model]', 'a hub id or address, as `cache list` shows it')
     .option('--all', 'delete every model')
-  remove.action(async (model: string | undefined, flags: { readonly all?: boolean }) =>
-    run<typeof flags>((options, context) => deleteModel(model, options.all === true, context))(flags),
+    .addOption(jsonOption())
+  remove.action(async (model: string | undefined, flags: DeleteFlags) =>
+    run<DeleteFlags>((options, context) => deleteModel(model, options, context))(flags),
   )
 }
 
@@ -44,7 +49,7 @@ async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext
 
 async function deleteModel(
   model: string | undefined,
-  isAll: boolean,
+  { all: isAll = false, json }: DeleteFlags,
   { modelCache, stdout }: CommandContext,
 ): Promise<void> {
   if ((model === undefined) !== isAll) {
@@ -57,5 +62,6 @@ async function deleteModel(
   }
   const cache = await modelCache()
   const freed = await cache.delete(model)
+  if (json === true) return writeJson(stdout, { freedBytes: freed })
   await writeLine(stdout, `Freed ${formatBytes(freed)}.`)
 }

@@ -56,6 +56,11 @@ test.each([
   })
 })
 
+test('delete --json is one document', async () => {
+  const { out } = await run(['cache', 'delete', 'owner/new', '--json'])
+  expect(JSON.parse(out)).toEqual({ freedBytes: 3 * 2 ** 20 })
+})
+
 test.each([[[]], [['owner/new', '--all']]])('delete %j is refused, and deletes nothing', async (args) => {
   const { code, err, fake } = await run(['cache', 'delete', ...args])
   expect(code).toBe(2)

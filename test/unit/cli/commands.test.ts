@@ -66,14 +66,27 @@ describe('generate', () => {
   })
 
   it('prints one JSON document', async () => {
-    const { out } = await run(['generate', '--prompt', 'a', '--json'], { answers: ['two words'] })
+    const argv = ['generate', '--prompt', 'a', '--json', '--seed', '7']
+    const { out } = await run(argv, { answers: ['two words'] })
     expect(JSON.parse(out)).toEqual({
+      model: 'toy',
+      dtype: 'f16',
+      seed: 7,
       text: 'two words',
       tokens: [1, 2],
       promptTokens: 7,
       finishReason: 'stop',
       timings,
     })
+  })
+
+  it('draws a seed where none is given, and tells it', async () => {
+    const { out, fake } = await run(['generate', '--prompt', 'a', '--json'])
+    const { seed } = JSON.parse(out)
+    expect(seed).toSatisfy(Number.isSafeInteger)
+    expect(fake.requests).toMatchObject([{ seed }])
+    const again = JSON.parse((await run(['generate', '--prompt', 'a', '--json'])).out)
+    expect(again.seed).not.toBe(seed)
   })
 
   it('prints null for the times that one token cannot have', async () => {
