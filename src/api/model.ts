@@ -8,6 +8,7 @@ import { blocksFor } from '../engine/load.ts'
 import { checkTensors } from '../engine/loadWeights.ts'
 import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/fit.ts'
+import { unusedNotice, unusedTensors } from '../engine/unusedTensors.ts'
 import { readLlmSpec } from '../models/index.ts'
 import type { LlmConfig, LlmSpec } from '../models/spec.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
@@ -180,12 +181,14 @@ export async function createEngineOn(
   let llm: LlmEngine | undefined
   try {
     const { name, checkpoint, tokenizer } = model
-    const { onProgress, signal } = options
+    const { onProgress, onNotice, signal } = options
     const config = JSON.stringify(model.json)
     llm = await LlmEngine.load(device, model.spec, checkpoint, {
       ...engineOptions(model.config, options),
       reopen: reopen && (async (signal) => sameModel(name, config, await reopen(signal))),
     })
+    const notice = unusedNotice(unusedTensors(model.spec, llm.plans, checkpoint), checkpoint)
+    if (notice !== undefined) onNotice?.(notice)
     if (options.warmUp === true) {
       await warmUp(llm, signal, (done, total) => onProgress?.({ phase: 'warm-up', done, total }))
     }

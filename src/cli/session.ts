@@ -85,9 +85,9 @@ export function loadTokenizerOf(flags: SourceFlags, context: CommandContext): Pr
     if (tokenizer !== undefined) return tokenizer
     throw new RuntimeFault('text/tokenizer', {
       where: name,
-      expected: 'tokenizer.json',
-      got: 'none',
-      fix: 'Add the tokenizer files of the model to its folder.',
+      expected: 'a model with a tokenizer',
+      got: 'one without',
+      fix: 'Add tokenizer.json to its folder, or use a GGUF file that carries one.',
     })
   })
 }

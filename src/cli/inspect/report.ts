@@ -9,7 +9,7 @@ import { coloursFor, formatCount, table } from '../terminal.ts'
 import type { Inspection } from './inspection.ts'
 
 export function inspectReport(inspection: Inspection, stdout: OutputStream, env: Environment): string {
-  const { model, numParameters, plan, memory, dtype, maxSeqLen, limitsOf } = inspection
+  const { model, numParameters, numUnused, plan, memory, dtype, maxSeqLen, limitsOf } = inspection
   const { bold, dim } = coloursFor(stdout, env)
   const { config, spec, checkpoint } = model
   const section = (title: string, note: string, lines: readonly string[]): string =>
@@ -18,7 +18,11 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
   return [
     `${bold(model.name)}  ${formatCount(numParameters)} parameters, ${formatBytes(checkpoint.totalBytes)} on disk`,
     section('Configuration', '', table(spec.describe())),
-    section('Tensors', `${tensors.length}`, firstLayer(table(tensors.map(tensorRow), [3]), config.numLayers)),
+    section(
+      'Tensors',
+      `${tensors.length}${numUnused === 0 ? '' : `, ${numUnused} of them not used`}`,
+      firstLayer(table(tensors.map(tensorRow), [3]), config.numLayers),
+    ),
     section(
       'Graph',
       `${plan.graph.ops.length} ops after passes`,
