@@ -21,7 +21,7 @@ import type { Plan } from '../plan/types.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
-import { syntheticCheckpoint, syntheticConfig } from './synthetic.ts'
+import { syntheticTensors, syntheticConfig } from './synthetic.ts'
 
 export interface KernelBenchOptions {
   readonly models: readonly string[]
@@ -207,7 +207,7 @@ async function timePlan(
   { graph, copies }: IsolatedOp,
   runs: number,
 ): Promise<number> {
-  const weights = await loadWeights(device, [plan], syntheticCheckpoint('kernels', graph))
+  const weights = await loadWeights(device, [plan], syntheticTensors('kernels', graph))
   try {
     const loaded = await preparePlans(device, [plan], weights)
     try {

@@ -6,10 +6,10 @@ import { shown } from '../../core/files.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo, ReadBatch, StepOutput } from '../../device/device.ts'
-import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlamaConfig } from '../../models/llama/config.ts'
 import type { Plan } from '../../plan/types.ts'
 import { blockSize, checkContext, maxBatchesInFlight } from '../load.ts'
+import type { WeightSource } from '../loadWeights.ts'
 import type { ShrunkOption } from '../fit.ts'
 import { BlockManager } from './blockManager.ts'
 import { CacheView, type CacheState } from './cacheState.ts'
@@ -80,10 +80,10 @@ export class LlmEngine {
   static async load(
     device: Device,
     config: LlamaConfig,
-    checkpoint: Checkpoint,
+    source: WeightSource,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    return new LlmEngine(await ModelRunner.load(device, config, checkpoint, options))
+    return new LlmEngine(await ModelRunner.load(device, config, source, options))
   }
 
   /** Another one after each recovery from a loss. */

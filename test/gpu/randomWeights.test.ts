@@ -1,0 +1,236 @@
+// Random weights as the device makes them: each number against Philox and Box and Muller in f64, however plans stack and cut
+// tensors, amid poison and guard bands; and a model of them against the f64 reference.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import type { BufferId, StateId } from '../../src/core/brand.ts'
+import { llamaTensors, syntheticConfig } from '../../src/bench/synthetic.ts'
+import { writeRandom, type RandomNumbers } from '../../src/bench/randomWeights.ts'
+import type { Device, DeviceBuffer } from '../../src/device/device.ts'
+import { createReferenceDevice } from '../../src/device/reference/reference.ts'
+import { LlmEngine } from '../../src/engine/llm/llmEngine.ts'
+import type { UnwrittenWeight } from '../../src/engine/loadWeights.ts'
+import { GraphBuilder } from '../../src/graph/builder.ts'
+import type { FloatDType } from '../../src/graph/opDef.ts'
+import { concat, exprShape, printExpr, sliceRows, tensor, type WeightExpr } from '../../src/graph/weightExpr.ts'
+import { randomKernels } from '../../src/kernels/random.ts'
+import { makePlan } from '../../src/plan/plan.ts'
+import { StepWriter } from '../../src/plan/step.ts'
+import { tensorBytes } from '../../src/plan/types.ts'
+import { expectClose } from '../helpers/close.ts'
+import { testDevice } from '../helpers/devices.ts'
+import { openGuardedDevice } from '../helpers/guardedDevice.ts'
+import { normalOf } from '../helpers/normals.ts'
+
+const seed = 0xdead_beef
+const mean = 0.25
+const deviation = 0.5
+const numbers: RandomNumbers = { seed, distributionOf: () => ({ mean, deviation }) }
+const halves = ['packed', 'native'] as const
+
+function elementsOf(expr: WeightExpr): number {
+  return exprShape(expr).reduce((product, dim) => product * dim, 1)
+}
+
+/** Memory of a state, which can be read back, in place of a weight's. */
+async function unwritten(device: Device, expr: WeightExpr, dtype: FloatDType): Promise<UnwrittenWeight> {
+  const bytes = tensorBytes(elementsOf(expr), dtype)
+  const label = printExpr(expr)
+  return {
+    weight: { id: 0 as BufferId, role: 'weight', key: `${dtype} ${label}`, label, bytes, expr, dtype },
+    buffer: await device.alloc(bytes, 'states', label),
+  }
+}
+
+/** The first elements of a buffer. */
+async function contentsOf(
+  device: Device,
+  buffer: DeviceBuffer,
+  dtype: FloatDType,
+  numElements: number,
+): Promise<Float32Array> {
+  const b = new GraphBuilder('read')
+  b.output('contents', b.state('contents', dtype, [numElements]))
+  const maxima = { T: 1, S: 1, R: 1 }
+  const plan = makePlan(b.finish(), { kernels: randomKernels, capabilities: device.capabilities, maxima })
+  const states = new Map([[0 as StateId, buffer]])
+  const prepared = await device.prepare(plan, { weights: new Map(), states, arena: [] })
+  const { contents } = await device.run(prepared, new StepWriter(plan.step, maxima).write(maxima, {}), [
+    'contents',
+  ])
+  prepared.dispose()
+  return Float32Array.from(contents!.data)
+}
+
+/** Numbers of a weight on a device. */
+async function written(
+  device: Device,
+  expr: WeightExpr,
+  dtype: FloatDType,
+  options: Partial<RandomNumbers> = {},
+): Promise<Float32Array> {
+  const weight = await unwritten(device, expr, dtype)
+  const ignored = { signal: undefined, onProgress: () => undefined }
+  await writeRandom(device, [weight], { ...numbers, ...options }, ignored)
+  const values = await contentsOf(device, weight.buffer, dtype, elementsOf(expr))
+  weight.buffer.destroy()
+  return values
+}
+
+/** A number and the number that it must be: f32 arithmetic in a few operations, then the rounding of the store. */
+function expectNumber(actual: number, z: number, dtype: FloatDType, where: string): void {
+  const expected = mean + deviation * z
+  const size = Math.abs(mean) + deviation * Math.abs(z)
+  // Twice half a step: one of a conversion that need not round to nearest.
+  const step = dtype === 'f16' ? Math.max(2 ** -10 * Math.abs(expected), 2 ** -24) : 0
+  const error = Math.abs(actual - expected)
+  expect(error, `${where}: ${actual} for ${expected}`).toBeLessThanOrEqual(size * 2 ** -21 + step)
+}
+
+const a = tensor('a', [3, 5])
+const b = tensor('b', [7, 5])
+const c = tensor('c', [4, 5])
+const merged = concat([a, b, c])
+
+/** By element: its tensor and its place there. */
+const placesOf = (name: string, first: number, count: number): (readonly [string, number])[] =>
+  Array.from({ length: count }, (_, i) => [name, first + i])
+
+const exprs: readonly { name: string; expr: WeightExpr; places: (readonly [string, number])[] }[] = [
+  { name: 'one element', expr: tensor('a', [1]), places: placesOf('a', 0, 1) },
+  { name: 'an odd vector', expr: tensor('a', [1031]), places: placesOf('a', 0, 1031) },
+  {
+    name: 'stacked tensors that meet inside a word',
+    expr: merged,
+    places: [...placesOf('a', 0, 15), ...placesOf('b', 0, 35), ...placesOf('c', 0, 20)],
+  },
+  {
+    name: 'a band across three tensors',
+    expr: sliceRows(merged, 2, 9),
+    places: [...placesOf('a', 10, 5), ...placesOf('b', 0, 35), ...placesOf('c', 0, 5)],
+  },
+  ...[1, 2, 3].map((start) => ({
+    name: `a band that begins at element ${start * 5}`,
+    expr: sliceRows(b, start, 3),
+    places: placesOf('b', start * 5, 15),
+  })),
+]
+
+describe.each(halves)('%s halves', async (half) => {
+  const guarded = await openGuardedDevice(half)
+  const { device } = guarded
+  afterAll(() => device.dispose())
+  const isSkipped = half === 'native' && !device.capabilities.nativeF16
+
+  describe.skipIf(isSkipped).each(['f32', 'f16'] as const)('%s', (dtype) => {
+    test.each(exprs)('$name: each number, and nothing beyond', async ({ expr, places }) => {
+      const weight = await unwritten(device, expr, dtype)
+      const progress: number[] = []
+      await writeRandom(device, [weight], numbers, {
+        signal: undefined,
+        onProgress: (bytes) => progress.push(bytes),
+      })
+      const { bytes } = weight.weight
+      const values = await contentsOf(device, weight.buffer, dtype, dtype === 'f16' ? bytes / 2 : bytes / 4)
+      for (const [i, [name, index]] of places.entries())
+        expectNumber(values[i]!, normalOf(seed, name, index), dtype, `${name}[${index}]`)
+      // The other half of an odd end stays what it was.
+      expect([...values.subarray(places.length)]).toEqual(values.length > places.length ? [NaN] : [])
+      expect(await guarded.strayWrites()).toEqual([])
+      expect(progress).toEqual([bytes])
+      weight.buffer.destroy()
+    })
+
+    test('in more workgroups than one dimension has', async () => {
+      const { capabilities } = device
+      const narrow = { ...device, capabilities: { ...capabilities, maxWorkgroupsPerDimension: 5 } }
+      const values = await written(narrow, tensor('a', [4001]), dtype)
+      for (const [i, value] of values.entries()) expectNumber(value, normalOf(seed, 'a', i), dtype, `${i}`)
+      expect(await guarded.strayWrites()).toEqual([])
+    })
+  })
+})
+
+describe('many numbers', () => {
+  // More than a submission writes; an odd number of rows of an odd width.
+  const shape = [5001, 7001] as const
+  const length = shape[0] * shape[1]
+
+  test('are those of a tensor throughout', async () => {
+    const device = await testDevice()
+    const weight = await unwritten(device, tensor('large', shape), 'f16')
+    const progress: number[] = []
+    const onProgress = (bytes: number): void => void progress.push(bytes)
+    await writeRandom(device, [weight], numbers, { signal: undefined, onProgress })
+    const values = await contentsOf(device, weight.buffer, 'f16', length)
+    weight.buffer.destroy()
+    expect(progress).toEqual([2 ** 26, weight.weight.bytes])
+    for (let i = 0; i < length; i += 4093)
+      expectNumber(values[i]!, normalOf(seed, 'large', i), 'f16', `large[${i}]`)
+    for (const middle of [2 ** 25, length - 8]) {
+      for (let i = middle - 8; i < middle + 8; i++)
+        expectNumber(values[i]!, normalOf(seed, 'large', i), 'f16', `large[${i}]`)
+    }
+  })
+
+  test('are distributed as asked', async () => {
+    const count = 1_000_000
+    const values = await written(await testDevice(), tensor('a', [count]), 'f32')
+    const moment = (power: number): number =>
+      values.reduce((sum, value) => sum + ((value - mean) / deviation) ** power, 0) / count
+    // Within four standard errors: of 1, 2, 15 and 96 over the number of values.
+    expect(Math.abs(moment(1))).toBeLessThan(4e-3)
+    expect(Math.abs(moment(2) - 1)).toBeLessThan(4e-3 * Math.sqrt(2))
+    expect(Math.abs(moment(3))).toBeLessThan(4e-3 * Math.sqrt(15))
+    expect(Math.abs(moment(4) - 3)).toBeLessThan(4e-3 * Math.sqrt(96))
+  })
+
+  test('are the same for the same seed and tensor, and others for others', async () => {
+    const device = await testDevice()
+    const expr = tensor('a', [1000])
+    const values = [...(await written(device, expr, 'f32'))]
+    expect([...(await written(device, expr, 'f32'))]).toEqual(values)
+    const others = [
+      await written(device, expr, 'f32', { seed: seed + 1 }),
+      await written(device, tensor('b', [1000]), 'f32'),
+    ]
+    for (const other of others) expect(values.filter((value, i) => value === other[i])).toEqual([])
+    const half = await written(device, expr, 'f16')
+    for (const [i, value] of values.entries())
+      expect(Math.abs(half[i]! - value)).toBeLessThanOrEqual(Math.max(2 ** -10 * Math.abs(value), 2 ** -24))
+  })
+})
+
+describe('a synthetic model', () => {
+  const config = {
+    ...syntheticConfig('synthetic:llama-1b', 2),
+    vocabSize: 515,
+    hiddenSize: 192,
+    intermediateSize: 320,
+    numHeads: 6,
+    numKvHeads: 2,
+    headDim: 32,
+  }
+  const tokens = [1, 100, 7, 33, 514, 0, 64, 5]
+
+  test.each([
+    ['f32', 1e-5],
+    ['f16', 5e-3],
+  ] as const)('in %s has the logits of the f64 reference', async (dtype, limit) => {
+    const logitsOn = async (device: Device): Promise<number[]> => {
+      const options = { dtype, maxSeqLen: 32, maxNumSeqs: 1, maxNumBatchedTokens: 32, numBlocks: 2 }
+      const engine = await LlmEngine.load(device, config, llamaTensors('random', config, { dtype }), options)
+      try {
+        return (await engine.logits(tokens)).flatMap((row) => [...row])
+      } finally {
+        await engine.dispose()
+      }
+    }
+    const device = await testDevice()
+    const expected = await logitsOn(createReferenceDevice())
+    expectClose(await logitsOn(device), expected, limit, `logits in ${dtype}`)
+    expect(Math.max(...expected)).toBeGreaterThan(0.01)
+    // Bindings that no matrix fits: the same tensors in bands.
+    const banded = { ...device, capabilities: { ...device.capabilities, maxBindingBytes: 2 ** 16 } }
+    expectClose(await logitsOn(banded), expected, limit, `logits in ${dtype} from bands`)
+  })
+})
