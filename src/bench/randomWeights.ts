@@ -8,7 +8,8 @@ import { invariant, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
 import type { DeviceTensors, UnwrittenWeight } from '../engine/loadWeights.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import type { FloatDType } from '../graph/opDef.ts'
+import { floatDTypes, type FloatDType } from '../graph/opDef.ts'
+import { partFields } from '../graph/ops/random.ts'
 import { leafRanges } from '../graph/weightExpr.ts'
 import { randomKernels } from '../kernels/random.ts'
 import { makePlan } from '../plan/plan.ts'
@@ -46,7 +47,7 @@ interface Part {
   readonly tensor: { readonly name: string; readonly shape: readonly number[] }
 }
 
-/** Of one submission: a CPU adapter takes a tenth of a second for it. */
+/** Of one submission: some tenths of a second on a CPU adapter. */
 const portionBytes = 2 ** 26
 
 const maxima = { T: 1, S: 1, R: 1 }
@@ -58,9 +59,10 @@ export async function writeRandom(
   numbers: RandomNumbers,
   { signal, onProgress }: Parameters<DeviceTensors['write']>[2],
 ): Promise<void> {
+  const integers = weights.filter(({ weight }) => !floatDTypes.includes(weight.dtype))
+  let writtenBytes = integers.reduce((sum, { weight }) => sum + weight.bytes, 0)
   // Read back after each portion: then that is done.
   const fence = await device.alloc(4, 'states', 'fence')
-  let writtenBytes = 0
   try {
     for (const parts of portions(weights)) {
       throwIfCancelled(signal, 'random weights')
@@ -125,7 +127,7 @@ async function writeParts(
   for (const [i, { target, offset, count, first, tensor }] of parts.entries()) {
     const { buffer, label, dtype, numElements } = target
     const numbers = latest.get(buffer) ?? state(buffer, label, dtype, [numElements])
-    const part = b.input(`part${i}`, 'u32', [5])
+    const part = b.input(`part${i}`, 'u32', [partFields.length])
     const distribution = b.input(`distribution${i}`, 'f32', [2])
     const { mean, deviation } = distributionOf(tensor)
     values[`part${i}`] = [offset, count, first, seed, hash(tensor.name)]

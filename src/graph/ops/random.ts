@@ -27,8 +27,8 @@ export interface RandomNormalAttrs {
 /**
  * Normal random numbers into `numbers` [N], elements [offset, offset + count) of `part` [5]; the others stay. With
  * `distribution` [2] of (mean, deviation), element e is mean + deviation · z, z number first + e − offset of the sequence
- * that (seed, stream) stand for: so it depends on its place in that and not on how the sequence is cut up. Four numbers in
- * turn are two pairs of Box and Muller, over the four words of one Philox block.
+ * that (seed, stream) stand for: so it depends on its place in that and not on how the sequence is cut up. Eight numbers in
+ * turn are four pairs of Box and Muller, one for each word of a Philox block: radius from its high half, angle from its low.
  */
 export const randomNormal: OpDef<RandomNormalAttrs> = {
   inputs: ['part', 'distribution', 'numbers'],
@@ -46,23 +46,18 @@ export const randomNormal: OpDef<RandomNormalAttrs> = {
     return { next: numbers! }
   },
   reference({ dtype }, { part, distribution, numbers }) {
-    const [offset, count, first, seed, stream] = part!.data as unknown as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
-    const [mean, deviation] = distribution!.data as unknown as [number, number]
-    let [block, four] = [-1, normals(0, [seed, stream])]
+    const [offset, count, first, seed, stream] = [...part!.data] as [number, number, number, number, number]
+    const [mean, deviation] = [...distribution!.data] as [number, number]
+    let block: number | undefined
+    let z: readonly number[] = []
     for (let i = 0; i < count; i++) {
-      const at = first + i
-      if (Math.floor(at / 8) !== block) {
-        block = Math.floor(at / 8)
-        four = normals(block, [seed, stream])
+      const place = first + i
+      if (block !== Math.floor(place / 8)) {
+        block = Math.floor(place / 8)
+        z = normals(block, [seed, stream])
       }
-      const value = mean! + deviation! * four[at % 8]!
-      numbers!.data[offset! + i] = dtype === 'f16' ? f16Value(f16Bits(value)) : Math.fround(value)
+      const value = mean + deviation * z[place % 8]!
+      numbers!.data[offset + i] = dtype === 'f16' ? f16Value(f16Bits(value)) : Math.fround(value)
     }
     return { next: numbers! }
   },
