@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { benchLlm } from '../../../src/bench/llm.ts'
 import { isDecode, meterDevice } from '../../../src/bench/meter.ts'
 import { median } from '../../../src/bench/statistics.ts'
-import { llamaCheckpoint, syntheticConfig, type BenchModel } from '../../../src/bench/synthetic.ts'
+import { llamaTensors, syntheticConfig, type BenchModel } from '../../../src/bench/synthetic.ts'
 import { engineOptions } from '../../../src/api/model.ts'
 import { openDawnGpu } from '../../../src/device/dawn/dawn.ts'
 import type { AdapterInfo } from '../../../src/device/device.ts'
@@ -28,7 +28,7 @@ const config = {
 const model: BenchModel = {
   name: 'narrow 7b',
   config,
-  checkpoint: llamaCheckpoint('narrow 7b', config, { dtype: 'f16' }),
+  checkpoint: llamaTensors('narrow 7b', config, { dtype: 'f16' }),
 }
 const options = {
   promptTokens: 16,
