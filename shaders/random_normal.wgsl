@@ -51,6 +51,30 @@ fn normals(words: vec4<u32>) -> Normals {
   return Normals(mean + scale * cosine, mean + scale * sine);
 }
 
+#if PAIRS
+// Two numbers that share a word; one of them may not be the part's, and then that half stays.
+fn write_word(at: u32, offset: u32, count: u32, values: vec2<f32>) {
+  let is_written = vec2<u32>(at, at + 1u) < vec2<u32>(count);
+  let word = (offset + at) / 2u;
+  var pair = values;
+  for (var is_shared = is_written.x != is_written.y; is_shared; is_shared = false) {
+    pair = select(load_numbers(word), pair, is_written);
+  }
+  if (any(is_written)) {
+    store_numbers(word, pair);
+  }
+}
+#else
+fn write_pair(at: u32, offset: u32, count: u32, values: vec2<f32>) {
+  if (at < count) {
+    store_numbers(offset + at, values.x);
+  }
+  if (at + 1u < count) {
+    store_numbers(offset + at + 1u, values.y);
+  }
+}
+#endif
+
 @compute @workgroup_size(WG_X)
 fn main(
   @builtin(workgroup_id) wid: vec3<u32>,
@@ -81,28 +105,17 @@ fn main(
     low = vec4<f32>(before.odd.w, mine.odd.xyz);
     high = mine.even;
   }
-  for (var i = 0u; i < 4u; i++) {
-    // From the first number that is written; what lies before it wraps to more than any count.
-    let at = block * 8u + 2u * i - shift - first + vec2<u32>(0u, 1u);
-    let is_written = at < vec2<u32>(count);
-    let word = (offset + at.x) / 2u;
-    var pair = vec2<f32>(low[i], high[i]);
-    for (var is_shared = is_written.x != is_written.y; is_shared; is_shared = false) {
-      pair = select(load_numbers(word), pair, is_written);
-    }
-    if (any(is_written)) {
-      store_numbers(word, pair);
-    }
-  }
+  // Of the first word, from the first number that is written; what lies before that wraps to more than any count.
+  let at = block * 8u - shift - first;
+  write_word(at, offset, count, vec2<f32>(low.x, high.x));
+  write_word(at + 2u, offset, count, vec2<f32>(low.y, high.y));
+  write_word(at + 4u, offset, count, vec2<f32>(low.z, high.z));
+  write_word(at + 6u, offset, count, vec2<f32>(low.w, high.w));
 #else
-  for (var i = 0u; i < 4u; i++) {
-    let at = block * 8u + 2u * i - first;
-    if (at < count) {
-      store_numbers(offset + at, mine.even[i]);
-    }
-    if (at + 1u < count) {
-      store_numbers(offset + at + 1u, mine.odd[i]);
-    }
-  }
+  let at = block * 8u - first;
+  write_pair(at, offset, count, vec2<f32>(mine.even.x, mine.odd.x));
+  write_pair(at + 2u, offset, count, vec2<f32>(mine.even.y, mine.odd.y));
+  write_pair(at + 4u, offset, count, vec2<f32>(mine.even.z, mine.odd.z));
+  write_pair(at + 6u, offset, count, vec2<f32>(mine.even.w, mine.odd.w));
 #endif
 }

@@ -22,10 +22,9 @@ const deviation = 0.5
 const numbers: RandomNumbers = { seed, distributionOf: () => ({ mean, deviation }) }
 const halves = ['packed', 'native'] as const
 
-const writer =
-  (changes: Partial<RandomNumbers> = {}): DeviceTensors['write'] =>
-  (device, weights, options) =>
-    writeRandom(device, weights, { ...numbers, ...changes }, options)
+const tensorsOf = (changes: Partial<RandomNumbers> = {}): Pick<DeviceTensors, 'write'> => ({
+  write: (device, weights, options) => writeRandom(device, weights, { ...numbers, ...changes }, options),
+})
 
 /** A number and the number that it must be: f32 arithmetic in a few operations, then the rounding of the store. */
 function expectNumber(actual: number, z: number, dtype: FloatDType, where: string): void {
@@ -94,7 +93,7 @@ describe.each(halves)('%s halves', async (half) => {
     test('in more workgroups than one dimension has', async () => {
       const { capabilities } = device
       const narrow = { ...device, capabilities: { ...capabilities, maxWorkgroupsPerDimension: 3 } }
-      const values = await writtenValues(narrow, writer(), tensor('a', [4001]), dtype)
+      const values = await writtenValues(narrow, tensorsOf(), tensor('a', [4001]), dtype)
       for (const [i, value] of values.entries()) expectNumber(value, normalOf(seed, 'a', i), dtype, `${i}`)
       expect(await guarded.strayWrites()).toEqual([])
     })
@@ -125,7 +124,7 @@ describe('many numbers', () => {
 
   test('are distributed as asked', async () => {
     const count = 1_000_000
-    const values = await writtenValues(await testDevice(), writer(), tensor('a', [count]), 'f32')
+    const values = await writtenValues(await testDevice(), tensorsOf(), tensor('a', [count]), 'f32')
     const moment = (power: number): number =>
       values.reduce((sum, value) => sum + ((value - mean) / deviation) ** power, 0) / count
     // Within four standard errors: of 1, 2, 15 and 96 over the number of values.
@@ -138,14 +137,14 @@ describe('many numbers', () => {
   test('are the same for the same seed and tensor, and others for others', async () => {
     const device = await testDevice()
     const expr = tensor('a', [1000])
-    const values = [...(await writtenValues(device, writer(), expr, 'f32'))]
-    expect([...(await writtenValues(device, writer(), expr, 'f32'))]).toEqual(values)
+    const values = [...(await writtenValues(device, tensorsOf(), expr, 'f32'))]
+    expect([...(await writtenValues(device, tensorsOf(), expr, 'f32'))]).toEqual(values)
     const others = [
-      await writtenValues(device, writer({ seed: seed + 1 }), expr, 'f32'),
-      await writtenValues(device, writer(), tensor('b', [1000]), 'f32'),
+      await writtenValues(device, tensorsOf({ seed: seed + 1 }), expr, 'f32'),
+      await writtenValues(device, tensorsOf(), tensor('b', [1000]), 'f32'),
     ]
     for (const other of others) expect(values.filter((value, i) => value === other[i])).toEqual([])
-    const half = await writtenValues(device, writer(), expr, 'f16')
+    const half = await writtenValues(device, tensorsOf(), expr, 'f16')
     for (const [i, value] of values.entries())
       expect(Math.abs(half[i]! - value)).toBeLessThanOrEqual(Math.max(2 ** -10 * Math.abs(value), 2 ** -24))
   })

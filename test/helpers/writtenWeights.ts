@@ -53,12 +53,12 @@ export async function contentsOf(
 /** All elements of one weight. */
 export async function writtenValues(
   device: Device,
-  write: DeviceTensors['write'],
+  tensors: Pick<DeviceTensors, 'write'>,
   expr: WeightExpr,
   dtype: FloatDType,
 ): Promise<Float32Array> {
   const weight = await unwrittenWeight(device, expr, dtype)
-  await write(device, [weight], unnoticed)
+  await tensors.write(device, [weight], unnoticed)
   const values = await contentsOf(device, weight.buffer, dtype, elementsOf(expr))
   weight.buffer.destroy()
   return values

@@ -49,7 +49,7 @@ describe('weights', () => {
   const q = tensor('model.layers.0.self_attn.q_proj.weight', [288, 288])
   const k = tensor('model.layers.0.self_attn.k_proj.weight', [288, 288])
   const valuesOf = (expr: WeightExpr, dtype: FloatDType = 'f32', seed = 0): Promise<Float32Array> =>
-    writtenValues(createReferenceDevice(), llamaTensors('15m', config, { dtype, seed }).write, expr, dtype)
+    writtenValues(createReferenceDevice(), llamaTensors('15m', config, { dtype, seed }), expr, dtype)
 
   test('are the same however plans stack and cut them', async () => {
     const values = await valuesOf(q)
