@@ -105,6 +105,7 @@ function partsOf({ weight: { dtype, expr, label }, buffer }: UnwrittenWeight): P
   let offset = 0
   return ranges.map(({ leaf: tensor, start: first, count }) => {
     invariant(tensor.kind === 'tensor', `${label} is made of tensors`)
+    invariant(first + count <= 2 ** 32, `places in ${tensor.name} are words of a step`)
     offset += count
     return { target, offset: offset - count, count, first, tensor }
   })
