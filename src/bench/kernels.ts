@@ -21,7 +21,7 @@ import { forceVariant, type Verdict } from './forcedVariant.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
-import { syntheticCheckpoint, syntheticSpec } from './synthetic.ts'
+import { syntheticSpec, syntheticTensors } from './synthetic.ts'
 import { opFlops } from './work.ts'
 
 export interface KernelBenchOptions {
@@ -174,7 +174,7 @@ async function timePlan(
   { graph, copies }: IsolatedOp,
   runs: number,
 ): Promise<number> {
-  const weights = await loadWeights(device, [plan], syntheticCheckpoint('kernels', graph))
+  const weights = await loadWeights(device, [plan], syntheticTensors('kernels', graph))
   try {
     const loaded = await preparePlans(device, [plan], weights)
     try {

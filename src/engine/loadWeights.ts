@@ -1,9 +1,10 @@
 // Checkpoint → device: evaluates weight expressions slice by slice while streaming. Holds a few MiB, never a tensor.
+// Weights may come from elsewhere than a checkpoint, if they can be written on the device.
 
 import { bytesOf, type DType } from '../core/dtype.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
-import { exprShape, exprTensors, type WeightExpr } from '../graph/weightExpr.ts'
+import { exprTensors, leafRanges, type WeightExpr, type WeightLeaf } from '../graph/weightExpr.ts'
 import type { Plan, PlanBuffer } from '../plan/types.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { decodeF32, encodeF16 } from '../weights/decode.ts'
@@ -22,9 +23,34 @@ export interface LoadWeightsOptions {
   readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined
 }
 
-type Table = Extract<WeightExpr, { kind: 'table' }>
+type TableLeaf = Extract<WeightLeaf, { kind: 'table' }>
 
-type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
+export type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
+
+/** A weight of a plan with its zero-filled memory. */
+export interface UnwrittenWeight {
+  readonly weight: WeightBuffer
+  readonly buffer: DeviceBuffer
+}
+
+/** Tensors that are made on the device: nothing of them is read or uploaded. */
+export interface DeviceTensors extends Pick<Checkpoint, 'name' | 'tensors'> {
+  /**
+   * Writes weights that are made of these tensors alone. `onProgress` is called with bytes written so far. Throws what the
+   * device throws, and engine/cancelled.
+   */
+  write(
+    device: Device,
+    weights: readonly UnwrittenWeight[],
+    options: {
+      readonly signal: AbortSignal | undefined
+      readonly onProgress: (writtenBytes: number) => void
+    },
+  ): Promise<void>
+}
+
+/** What weights are loaded from. */
+export type WeightSource = Checkpoint | DeviceTensors
 
 /** The distinct weights of several plans. */
 export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
@@ -35,22 +61,22 @@ export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
   return weights
 }
 
-/** Throws weights/missing or weights/shape unless the checkpoint has all that the plans read. */
-export function checkWeights(plans: readonly Plan[], checkpoint: Checkpoint): void {
+/** Throws weights/missing or weights/shape unless the source has all that the plans read. */
+export function checkWeights(plans: readonly Plan[], source: WeightSource): void {
   checkTensors(
     [...weightsOf(plans).values()].map(({ expr }) => expr),
-    checkpoint,
+    source,
   )
 }
 
-/** Throws weights/missing or weights/shape unless the checkpoint has every tensor that expressions read. */
-export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoint): void {
+/** Throws weights/missing or weights/shape unless the source has every tensor that expressions read. */
+export function checkTensors(exprs: readonly WeightExpr[], source: WeightSource): void {
   for (const expr of exprs) {
     for (const { name, shape } of exprTensors(expr)) {
-      const info = checkpoint.tensors.get(name)
+      const info = source.tensors.get(name)
       if (info?.shape.join() === shape.join()) continue
       throw new RuntimeFault(info === undefined ? 'weights/missing' : 'weights/shape', {
-        where: `${checkpoint.name} ${name}`,
+        where: `${source.name} ${name}`,
         expected: `shape [${shape.join(', ')}]`,
         got: info === undefined ? 'no such tensor' : `[${info.shape.join(', ')}]`,
         fix: 'Check that config.json belongs to these weights.',
@@ -63,30 +89,35 @@ export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoin
 export async function loadWeights(
   device: Device,
   plans: readonly Plan[],
-  checkpoint: Checkpoint,
+  source: WeightSource,
   { signal, onProgress }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceBuffer>> {
-  checkWeights(plans, checkpoint)
+  checkWeights(plans, source)
   const weights = weightsOf(plans)
   const totalBytes = [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   const loaded = new Map<string, DeviceBuffer>()
+  const unwritten: UnwrittenWeight[] = []
   const staging = new Uint8Array(stagingBytes)
-  const evaluator = new Evaluator(checkpoint, signal)
+  const evaluator = new Evaluator('write' in source ? undefined : source, signal)
   let loadedBytes = 0
+  const onWritten = (bytes: number): void => onProgress?.(loadedBytes + bytes, totalBytes)
   try {
-    for (const [key, { expr, dtype, bytes, label }] of weights) {
+    for (const [key, weight] of weights) {
+      const { expr, dtype, bytes, label } = weight
       throwIfCancelled(signal, label)
       const buffer = await device.alloc(bytes, 'weights', label)
       loaded.set(key, buffer)
-      const uploader = new Uploader(device, buffer, staging, (written) =>
-        onProgress?.(loadedBytes + written, totalBytes),
-      )
-      for await (const values of evaluator.evaluate(expr, 0, numElements(expr), dtype))
-        await uploader.append(values)
+      if ('write' in source && exprTensors(expr).length > 0) {
+        unwritten.push({ weight, buffer })
+        continue
+      }
+      const uploader = new Uploader(device, buffer, staging, onWritten)
+      for await (const values of evaluator.evaluate(expr, dtype)) await uploader.append(values)
       await uploader.finish()
       loadedBytes += bytes
-      onProgress?.(loadedBytes, totalBytes)
+      onWritten(0)
     }
+    if ('write' in source) await source.write(device, unwritten, { signal, onProgress: onWritten })
     return loaded
   } catch (error) {
     for (const buffer of loaded.values()) buffer.destroy()
@@ -141,72 +172,50 @@ class Uploader {
   }
 }
 
-function numElements(expr: WeightExpr): number {
-  return exprShape(expr).reduce((product, dim) => product * dim, 1)
-}
-
 /** Computes weight expressions. Its buffers are used again for each slice, so that loading makes no garbage. */
 class Evaluator {
-  readonly #checkpoint: Checkpoint
+  readonly #checkpoint: Checkpoint | undefined
   readonly #signal: AbortSignal | undefined
   readonly #raw = new Uint8Array(stagingBytes + readMargin)
   readonly #decoded = new Float32Array(sliceElements)
   readonly #encoded = new Uint16Array(sliceElements)
 
-  constructor(checkpoint: Checkpoint, signal: AbortSignal | undefined) {
+  /** Without a checkpoint, for tables alone. */
+  constructor(checkpoint: Checkpoint | undefined, signal: AbortSignal | undefined) {
     this.#checkpoint = checkpoint
     this.#signal = signal
   }
 
-  /**
-   * Elements [start, start + count) of an expression as device bytes of `dtype`, in order, a slice at a time. A slice is
-   * valid until the next one is asked for.
-   */
-  async *evaluate(expr: WeightExpr, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    switch (expr.kind) {
-      case 'tensor':
-        yield* this.#readTensor(expr.name, start, count, dtype)
-        return
-      case 'table':
-        yield* this.#computeTable(expr, start, count, dtype)
-        return
-      case 'slice': {
-        const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
-        yield* this.evaluate(expr.of, start + expr.start * rowElements, count, dtype)
-        return
-      }
-      case 'concat': {
-        let begin = 0
-        for (const part of expr.parts) {
-          const length = numElements(part)
-          const from = Math.max(start, begin)
-          const to = Math.min(start + count, begin + length)
-          if (from < to) yield* this.evaluate(part, from - begin, to - from, dtype)
-          begin += length
-        }
-        return
-      }
-      default:
-        expr satisfies never
+  /** An expression as device bytes of `dtype`, a slice at a time. A slice is valid until the next one is asked for. */
+  async *evaluate(expr: WeightExpr, dtype: DType): AsyncGenerator<Uint8Array> {
+    for (const { leaf, start, count } of leafRanges(expr)) {
+      if (leaf.kind === 'table') yield* this.#computeTable(leaf, start, count, dtype)
+      else yield* this.#readTensor(leaf.name, start, count, dtype)
     }
   }
 
   async *#readTensor(name: string, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    const info = this.#checkpoint.tensors.get(name)
-    invariant(info !== undefined, `${name} has been checked`)
+    const checkpoint = this.#checkpoint
+    const info = checkpoint?.tensors.get(name)
+    invariant(checkpoint !== undefined && info !== undefined, `${name} has been checked`)
     const most = Math.min(sliceElements, Math.floor(stagingBytes / bytesOf(info.dtype)))
     for (let done = 0; done < count; done += most) {
       throwIfCancelled(this.#signal, name)
       const length = Math.min(most, count - done)
-      const raw = await this.#checkpoint.read(name, start + done, length, this.#signal, this.#raw)
+      const raw = await checkpoint.read(name, start + done, length, this.#signal, this.#raw)
       // The same format on both sides needs no conversion.
       yield info.dtype === dtype ? raw : this.#convert(decodeF32(info.dtype, raw, this.#decoded), dtype, name)
     }
   }
 
   /** Slices are of whole rows, and so are these elements. */
-  async *#computeTable(table: Table, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    const rowElements = numElements(table) / table.shape[0]!
+  async *#computeTable(
+    table: TableLeaf,
+    start: number,
+    count: number,
+    dtype: DType,
+  ): AsyncGenerator<Uint8Array> {
+    const rowElements = table.shape.slice(1).reduce((product, dim) => product * dim, 1)
     const most = Math.floor(tableElements / rowElements)
     invariant(start % rowElements === 0 && most > 0, `rows of ${table.name} can be computed apart`)
     const end = (start + count) / rowElements

@@ -6,10 +6,10 @@ import { shown } from '../../core/files.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo } from '../../device/device.ts'
-import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlmConfig, LlmSpec } from '../../models/spec.ts'
 import type { Plan } from '../../plan/types.ts'
 import { checkContext } from '../load.ts'
+import type { WeightSource } from '../loadWeights.ts'
 import type { ShrunkOption } from '../fit.ts'
 import type { CacheState } from './cacheState.ts'
 import type { LogitsOptions } from './logits.ts'
@@ -57,10 +57,10 @@ export class LlmEngine {
   static async load(
     device: Device,
     spec: LlmSpec,
-    checkpoint: Checkpoint,
+    source: WeightSource,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    return new LlmEngine(await ModelRunner.load(device, spec, checkpoint, options))
+    return new LlmEngine(await ModelRunner.load(device, spec, source, options))
   }
 
   /** Another one after each recovery from a loss. */

@@ -7,10 +7,10 @@ import type { DimEnv } from '../../graph/dim.ts'
 import type { LlmSpec } from '../../models/spec.ts'
 import { StepWriter } from '../../plan/stepLayout.ts'
 import type { Plan } from '../../plan/types.ts'
-import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, blocksFor, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
+import type { WeightSource } from '../loadWeights.ts'
 import { fitPlans, type FittedPlans, type MemoryBudget } from '../fit.ts'
 import { withSum, type LlmSizes } from '../memoryPlan.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
@@ -59,18 +59,18 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   static async load<Options extends ModelRunnerOptions>(
     device: Device,
     spec: LlmSpec,
-    checkpoint: Checkpoint,
+    source: WeightSource,
     options: Options,
   ): Promise<ModelRunner<Options>> {
-    const fitted = fitPlans(checkpoint.name, spec, options, device.capabilities, options.budget)
+    const fitted = fitPlans(source.name, spec, options, device.capabilities, options.budget)
     let weights: ReadonlyMap<string, DeviceBuffer> | undefined
     try {
-      weights = await loadTogether(device, fitted.plans, checkpoint, options)
+      weights = await loadTogether(device, fitted.plans, source, options)
       const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
       return new ModelRunner(device, spec, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights?.values() ?? []) buffer.destroy()
-      throw withSum(error, checkpoint.name, fitted)
+      throw withSum(error, source.name, fitted)
     }
   }
 

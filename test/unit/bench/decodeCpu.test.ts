@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { benchLlm } from '../../../src/bench/llm.ts'
 import { isDecode, meterDevice } from '../../../src/bench/meter.ts'
 import { median } from '../../../src/bench/statistics.ts'
-import { randomCheckpoint, type BenchModel } from '../../../src/bench/synthetic.ts'
+import { randomTensors, type BenchModel } from '../../../src/bench/synthetic.ts'
 import { engineOptions } from '../../../src/api/model.ts'
 import { openDawnGpu } from '../../../src/device/dawn/dawn.ts'
 import type { AdapterInfo } from '../../../src/device/device.ts'
@@ -31,7 +31,7 @@ const spec = llamaSpec({
 const model: BenchModel = {
   name: 'narrow 7b',
   spec,
-  checkpoint: randomCheckpoint('narrow 7b', spec, { dtype: 'f16' }),
+  checkpoint: randomTensors('narrow 7b', spec, { dtype: 'f16' }),
 }
 const options = {
   promptTokens: 16,

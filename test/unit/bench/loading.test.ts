@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, describe, expect, test } from 'vitest'
-import { syntheticCheckpoint } from '../../../src/bench/synthetic.ts'
+import { syntheticTensors } from '../../../src/bench/synthetic.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
-import { loadWeights } from '../../../src/engine/loadWeights.ts'
+import { loadWeights, type WeightSource } from '../../../src/engine/loadWeights.ts'
 import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { symbol } from '../../../src/graph/dim.ts'
 import type { Graph } from '../../../src/graph/graph.ts'
@@ -108,7 +108,7 @@ function writeSparse(name: string, header: Buffer, dataBytes: number): void {
  * Most bytes above the start that buffers outside V8's heap took while loading: `external`, which has the array buffers
  * in it, and the array buffers once more, so that each byte counts twice.
  */
-async function peakOf(device: Device, checkpoint: Checkpoint): Promise<{ peak: number; loaded: number }> {
+async function peakOf(device: Device, source: WeightSource): Promise<{ peak: number; loaded: number }> {
   const plan = makePlan(chain(), {
     kernels: wgslKernels,
     capabilities: device.capabilities,
@@ -126,7 +126,7 @@ async function peakOf(device: Device, checkpoint: Checkpoint): Promise<{ peak: n
   let loaded = 0
   const sample = (): void => void (peak = Math.max(peak, held() - baseline))
   const timer = setInterval(sample, 2)
-  const weights = await loadWeights(device, [plan], checkpoint, {
+  const weights = await loadWeights(device, [plan], source, {
     onProgress(bytes) {
       loaded = bytes
       sample()
@@ -160,7 +160,7 @@ describe('the host holds at most 64 MiB more while it loads 320 MiB', () => {
   test('of random numbers', { timeout: 300_000 }, async () => {
     const { peak, loaded } = await peakOf(
       createRecordingDevice(minimalCapabilities),
-      syntheticCheckpoint('random', chain()),
+      syntheticTensors('random', chain()),
     )
     console.info(`loading ${mib(loaded)} of random numbers: at most ${mib(peak)} above the start`)
     expect(peak).toBeLessThanOrEqual(allowedBytes)
