@@ -4,9 +4,10 @@ import { bytesOf, type DType } from '../core/dtype.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
 import { exprShape, exprTensors, type WeightExpr } from '../graph/weightExpr.ts'
-import type { Plan, PlanBuffer } from '../plan/types.ts'
+import type { Plan } from '../plan/types.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { decodeF32, encodeF16 } from '../weights/decode.ts'
+import { numElements, partsInFileOrder, type WeightBuffer } from './loadOrder.ts'
 
 /** Bytes of one upload and, at most, of one read; elements of one conversion. */
 const stagingBytes = 4 * 2 ** 20
@@ -23,8 +24,6 @@ export interface LoadWeightsOptions {
 }
 
 type Table = Extract<WeightExpr, { kind: 'table' }>
-
-type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
 
 /** The distinct weights of several plans. */
 export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
@@ -59,7 +58,10 @@ export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoin
   }
 }
 
-/** Allocates and fills every weight; on failure nothing stays allocated. */
+/**
+ * Allocates and fills every weight, and has files compared with their hashes; on failure nothing stays allocated. Throws
+ * what reading throws, among it file/hash.
+ */
 export async function loadWeights(
   device: Device,
   plans: readonly Plan[],
@@ -74,19 +76,19 @@ export async function loadWeights(
   const evaluator = new Evaluator(checkpoint, signal)
   let loadedBytes = 0
   try {
-    for (const [key, { expr, dtype, bytes, label }] of weights) {
+    for (const { weight, start, count } of partsInFileOrder(weights.values(), checkpoint)) {
+      const { key, expr, dtype, bytes, label } = weight
       throwIfCancelled(signal, label)
-      const buffer = await device.alloc(bytes, 'weights', label)
+      const buffer = loaded.get(key) ?? (await device.alloc(bytes, 'weights', label))
       loaded.set(key, buffer)
-      const uploader = new Uploader(device, buffer, staging, (written) =>
+      const offset = start * bytesOf(dtype)
+      const uploader = new Uploader(device, buffer, offset, staging, (written) =>
         onProgress?.(loadedBytes + written, totalBytes),
       )
-      for await (const values of evaluator.evaluate(expr, 0, numElements(expr), dtype))
-        await uploader.append(values)
-      await uploader.finish()
-      loadedBytes += bytes
-      onProgress?.(loadedBytes, totalBytes)
+      for await (const values of evaluator.evaluate(expr, start, count, dtype)) await uploader.append(values)
+      loadedBytes += await uploader.finish()
     }
+    await checkpoint.verify?.(signal)
     return loaded
   } catch (error) {
     for (const buffer of loaded.values()) buffer.destroy()
@@ -94,23 +96,27 @@ export async function loadWeights(
   }
 }
 
-/** Gathers bytes into word-aligned uploads. */
+/** Gathers bytes into word-aligned uploads, from byte `start` of a buffer on. */
 class Uploader {
   readonly #device: Device
   readonly #buffer: DeviceBuffer
   readonly #staging: Uint8Array<ArrayBuffer>
   readonly #onWritten: (bytes: number) => void
+  readonly #start: number
   #filled = 0
-  #offset = 0
+  #offset: number
 
   constructor(
     device: Device,
     buffer: DeviceBuffer,
+    start: number,
     staging: Uint8Array<ArrayBuffer>,
     onWritten: (bytes: number) => void,
   ) {
     this.#device = device
     this.#buffer = buffer
+    this.#start = start
+    this.#offset = start
     this.#staging = staging
     this.#onWritten = onWritten
   }
@@ -125,24 +131,21 @@ class Uploader {
     }
   }
 
-  /** Sends the rest, padded to a whole word. */
-  async finish(): Promise<void> {
+  /** Sends the rest, padded to a whole word. Gives the bytes that were sent in all. */
+  async finish(): Promise<number> {
     const padded = Math.ceil(this.#filled / 4) * 4
     this.#staging.fill(0, this.#filled, padded)
     this.#filled = padded
     if (padded > 0) await this.#flush()
+    return this.#offset - this.#start
   }
 
   async #flush(): Promise<void> {
     await this.#device.upload(this.#buffer, this.#offset, this.#staging.subarray(0, this.#filled))
     this.#offset += this.#filled
     this.#filled = 0
-    this.#onWritten(this.#offset)
+    this.#onWritten(this.#offset - this.#start)
   }
-}
-
-function numElements(expr: WeightExpr): number {
-  return exprShape(expr).reduce((product, dim) => product * dim, 1)
 }
 
 /** Computes weight expressions. Its buffers are used again for each slice, so that loading makes no garbage. */
