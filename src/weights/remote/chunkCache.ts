@@ -29,7 +29,7 @@ const passingChunkBytes = 2 * 2 ** 20
 
 /** Of chunks in memory. What falls out is read again from the storage, or fetched again where there is none. */
 const storedMemoryBytes = 8 * 2 ** 20
-const passingMemoryBytes = 12 * 2 ** 20
+const passingMemoryBytes = 8 * 2 ** 20
 
 export interface ChunkCacheOptions {
   /** Undefined: nothing is kept. */
