@@ -25,7 +25,13 @@ async function steadyFetch(url: string, init: NetworkInit = {}): Promise<Network
   let { headers = {} } = init
   let at = new URL(url)
   for (let numRedirects = 0; ; numRedirects++) {
-    const response = await answerTo(at, headers, init.signal)
+    let response: IncomingMessage
+    try {
+      response = await answerTo(at, headers, init.signal)
+    } catch {
+      // The platform's fetch may have been given certificates, or tells better what is wrong.
+      return platformNetwork.fetch(url, init)
+    }
     const { statusCode: status = 0 } = response
     const { location } = response.headers
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined) {
@@ -62,22 +68,21 @@ function answerTo(
 ): Promise<IncomingMessage> {
   const isSecure = url.protocol === 'https:'
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown): void => reject(new TypeError('fetch failed', { cause }))
-    if (signal?.aborted === true) return fail(signal.reason)
+    if (signal?.aborted === true) return reject(signal.reason)
     const request = (isSecure ? https : http).request(url, {
       agent: isSecure ? agents.https : agents.http,
       headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'node', ...headers },
     })
-    const stop = (): void => void request.destroy(signal?.reason instanceof Error ? signal.reason : undefined)
+    const stop = (): void => void request.destroy(new Error('the reader left'))
     signal?.addEventListener('abort', stop, { once: true })
     request.on('response', (response) => {
       signal?.removeEventListener('abort', stop)
       resolve(response)
     })
     request.on('socket', freeWhatIsRead)
-    request.on('error', (cause) => {
+    request.on('error', (error) => {
       signal?.removeEventListener('abort', stop)
-      fail(cause)
+      reject(error)
     })
     request.end()
   })

@@ -1,7 +1,16 @@
 // Loading streams: whatever the checkpoint's size, the host holds a few MiB of it. Real files (sparse, so that they
-// take no disk), the real readers and loader, Dawn's null backend.
+// take no disk) and a real server, the real readers and loader, Dawn's null backend.
 
-import { mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeSync } from 'node:fs'
+import {
+  mkdtempSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -18,11 +27,17 @@ import type { Graph } from '../../../src/graph/graph.ts'
 import { tensor } from '../../../src/graph/weightExpr.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import { directoryStore } from '../../../src/node/directoryStore.ts'
+import { diskChunks } from '../../../src/node/diskChunks.ts'
+import { nodeHashing } from '../../../src/node/hashing.ts'
+import { steadyNetwork } from '../../../src/node/steadyFetch.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
 import type { Checkpoint } from '../../../src/weights/checkpoint.ts'
 import { openGguf } from '../../../src/weights/gguf/gguf.ts'
+import { cachedStore } from '../../../src/weights/remote/chunkCache.ts'
+import { httpStore } from '../../../src/weights/remote/httpStore.ts'
 import { openCheckpoint } from '../../../src/weights/sharded.ts'
 import { minimalCapabilities } from '../models/tinyLlama.ts'
+import { TestServer } from '../weights/remote/testServer.ts'
 
 const allowedBytes = 64 * 2 ** 20
 const numTensors = 5
@@ -69,6 +84,17 @@ async function sparseCheckpoint(dtype: 'F16' | 'BF16' | 'F32'): Promise<Checkpoi
   length.writeBigUInt64LE(BigInt(json.length))
   writeSparse(`${dtype}.safetensors`, Buffer.concat([length, json]), numTensors * bytes)
   return openCheckpoint(directoryStore(dir), { stem: dtype })
+}
+
+/** The first bytes of that file, and its size. */
+function sparseStart(): { start: Uint8Array; size: number } {
+  const path = join(dir, 'F16.safetensors')
+  const { size } = statSync(path)
+  const start = new Uint8Array(size - numTensors * shape[0] * shape[1] * 2)
+  const file = openSync(path, 'r')
+  readSync(file, start)
+  closeSync(file)
+  return { start, size }
 }
 
 /** The same in blocks of 34 bytes for 32 elements. */
@@ -154,6 +180,37 @@ describe('the host holds at most 64 MiB more while it loads 320 MiB', () => {
     console.info(`loading ${mib(loaded)} from ${dtype}: at most ${mib(peak)} above the start`)
     expect(loaded).toBe(numTensors * shape[0] * shape[1] * 2)
     expect(peak).toBeGreaterThan(0)
+    expect(peak).toBeLessThanOrEqual(allowedBytes)
+  })
+
+  test.each([false, true])('of F16 from a server; kept on disk: %s', { timeout: 300_000 }, async (isKept) => {
+    await (await sparseCheckpoint('F16')).close()
+    const { start, size } = sparseStart()
+    const zeros = new Uint8Array(8 * 2 ** 20)
+    await using server = await TestServer.start()
+    server.hook = ({ headers }, response) => {
+      const [first, last] = /(\d+)-(\d+)$/.exec(headers.range!)!.slice(1).map(Number) as [number, number]
+      response.writeHead(206, {
+        etag: '"1"',
+        'content-range': `bytes ${first}-${last}/${size}`,
+        'content-length': last - first + 1,
+      })
+      const head = start.subarray(first, last + 1)
+      response.write(head)
+      response.end(zeros.subarray(0, last - first + 1 - head.length))
+      return true
+    }
+    const remote = httpStore(server.url, { network: steadyNetwork })
+    const storage = isKept ? diskChunks(join(dir, 'cache')) : undefined
+    const checkpoint = await openCheckpoint(cachedStore(remote, { storage, hashing: nodeHashing }), {
+      stem: 'F16',
+    })
+    const device = await openDawnDevice({ backend: 'null' })
+    const { peak, loaded } = await peakOf(device, checkpoint)
+    await checkpoint.close()
+    device.dispose()
+    console.info(`loading ${mib(loaded)} from a server: at most ${mib(peak)} above the start`)
+    expect(loaded).toBe(numTensors * shape[0] * shape[1] * 2)
     expect(peak).toBeLessThanOrEqual(allowedBytes)
   })
 
