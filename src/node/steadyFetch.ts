@@ -121,10 +121,10 @@ function pieceReader(response: IncomingMessage, signal: AbortSignal | undefined)
   const pieces: Buffer[] = []
   let last: Buffer | undefined
   let missing = Number(response.headers['content-length'] ?? NaN)
-  let end: { readonly error?: unknown } | undefined
+  const end: { isReached: boolean; error: unknown } = { isReached: false, error: undefined }
   let wake = (): void => {}
   const finish = (error?: unknown): void => {
-    end ??= { error }
+    if (!end.isReached) Object.assign(end, { isReached: true, error })
     signal?.removeEventListener('abort', stop)
     wake()
   }
@@ -149,14 +149,14 @@ function pieceReader(response: IncomingMessage, signal: AbortSignal | undefined)
     async read() {
       if (last !== undefined) free(last)
       last = undefined
-      while (pieces.length === 0 && end === undefined) {
+      while (pieces.length === 0 && !end.isReached) {
         const woken = new Promise<void>((resolve) => (wake = resolve))
         response.resume()
         await woken
       }
       last = pieces.shift()
       if (last !== undefined) return { done: false, value: last }
-      if (end?.error !== undefined) throw end.error
+      if (end.error !== undefined) throw end.error
       return { done: true, value: undefined }
     },
     cancel: async () => stop(),

@@ -219,6 +219,8 @@ class HttpSource implements RemoteSource {
       return
     }
     if (status !== 206) throw serverFault(where, 'a part of the file, status 206', `status ${status}`)
+    const encoding = headers.get('content-encoding') ?? 'identity'
+    if (encoding !== 'identity') throw serverFault(where, 'the bytes of the file as they are', encoding)
     // Servers that do not expose the header to a page are trusted.
     if (range !== undefined && range.start !== start) {
       throw serverFault(where, `bytes from ${start}`, shownRange(headers))
@@ -246,10 +248,12 @@ class Requests {
   /** Throws for every status that says nothing about the file. */
   async get(start: number, length: number, signal: AbortSignal): Promise<NetworkResponse> {
     const target = this.#target
+    const isRedirected = target !== this.url
+    // Where a redirect led is good for a while only: the first address leads to a fresh one.
+    this.#target = this.url
     const response = await this.#fetch(target, start, length, signal)
-    if (target !== this.url && [401, 403, 404, 410].includes(response.status)) {
-      // Signed addresses expire: the first one leads to a fresh one.
-      this.#target = this.url
+    const isAnswer = response.ok || response.status === 416
+    if (isRedirected && !isAnswer && !isPassing(response.status)) {
       throw new Retryable(`status ${response.status} after a redirect`)
     }
     const { where, options } = this
@@ -260,7 +264,7 @@ class Requests {
         retryAfterMsOf(response.headers, options.network.now()),
       )
     }
-    if (response.redirected && response.status === 206) this.#target = response.url
+    if (response.status === 206) this.#target = response.redirected ? response.url : target
     return response
   }
 

@@ -145,8 +145,10 @@ async function peakOf(device: Device, checkpoint: Checkpoint): Promise<{ peak: n
     return arrayBuffers + external
   }
   // What earlier tests left must not count as free room.
-  collectGarbage()
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  for (let i = 0; i < 3; i++) {
+    collectGarbage()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
   const baseline = held()
   let peak = 0
   let loaded = 0

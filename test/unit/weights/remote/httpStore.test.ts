@@ -1,6 +1,7 @@
 // Files over HTTP, from a real server: ranges, servers without them, retries, resuming, changes, and where tokens go.
 
 import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, readText } from '../../../../src/core/files.ts'
 import { steadyNetwork } from '../../../../src/node/steadyFetch.ts'
@@ -229,6 +230,16 @@ describe.each([
       await expect(readExactly(source, 200_000, 1)).rejects.toMatchObject({ code: 'file/changed' })
     })
 
+    test('is refused when a part comes compressed', async () => {
+      const source = (await store.open('large.bin'))!
+      server.hook = (_, response) => {
+        const headers = { 'content-range': 'bytes 200000-200009/300000', 'content-encoding': 'gzip' }
+        response.writeHead(206, headers).end(gzipSync(large.subarray(0, 10)))
+        return true
+      }
+      await expect(readExactly(source, 200_000, 10)).rejects.toThrow(/\[file\/io\].*got gzip/)
+    })
+
     test('is refused when the server answers with another part', async () => {
       const source = (await store.open('large.bin'))!
       server.hook = (_, response) => {
@@ -297,6 +308,31 @@ describe.each([
       expectBytes(await readLarge(), large)
       expect(server.requests).toHaveLength(2)
       expect(other.requests.map(({ path }) => path.at(-1))).toEqual(['0', '0', '1'])
+    })
+
+    test.each<[string, (other: TestServer) => void]>([
+      [
+        'has expired with status 400',
+        (other) => (other.hook = (_, response) => (response.writeHead(400).end(), true)),
+      ],
+      ['is out of order', (other) => (other.hook = (_, response) => (response.writeHead(503).end(), true))],
+      ['cannot be reached', (other) => void other.stop()],
+    ])('is sent again when the target of a redirect %s', async (_what, end) => {
+      await using other = await TestServer.start({ 'm/large.bin': large })
+      store = httpStore(`${server.url}/m`, { network: hastyNetwork(pauses, base), token: 'secret' })
+      server.hook = (_, response, index) => {
+        if (index === 0) response.writeHead(302, { location: `${other.url}/m/large.bin` }).end()
+        return index === 0
+      }
+      server.put('m/large.bin', large, '"m/large.bin-1"')
+      const source = (await store.open('large.bin'))!
+      end(other)
+      expectBytes(await readExactly(source, 0, large.length), large)
+      expect(pauses).toHaveLength(1)
+      expect(server.requests.map(({ authorization }) => authorization)).toEqual([
+        'Bearer secret',
+        'Bearer secret',
+      ])
     })
 
     test('that is refused is said to be', async () => {
