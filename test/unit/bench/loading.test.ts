@@ -86,17 +86,6 @@ async function sparseCheckpoint(dtype: 'F16' | 'BF16' | 'F32'): Promise<Checkpoi
   return openCheckpoint(directoryStore(dir), { stem: dtype })
 }
 
-/** The first bytes of that file, and its size. */
-function sparseStart(): { start: Uint8Array; size: number } {
-  const path = join(dir, 'F16.safetensors')
-  const { size } = statSync(path)
-  const start = new Uint8Array(size - numTensors * shape[0] * shape[1] * 2)
-  const file = openSync(path, 'r')
-  readSync(file, start)
-  closeSync(file)
-  return { start, size }
-}
-
 /** The same in blocks of 34 bytes for 32 elements. */
 async function sparseGguf(): Promise<Checkpoint> {
   const bytes = (shape[0] * shape[1] * 34) / 32
@@ -121,6 +110,31 @@ async function sparseGguf(): Promise<Checkpoint> {
   writeSparse('q8.gguf', aligned, numTensors * bytes)
   const source = await directoryStore(dir).open('q8.gguf')
   return (await openGguf(source!)).checkpoint
+}
+
+/** Serves a sparse file of this folder, without holding it. */
+async function serveSparse(name: string): Promise<TestServer> {
+  const path = join(dir, name)
+  const { size } = statSync(path)
+  const start = new Uint8Array(2 ** 16)
+  const zeros = new Uint8Array(8 * 2 ** 20)
+  const file = openSync(path, 'r')
+  readSync(file, start)
+  closeSync(file)
+  const server = await TestServer.start()
+  server.hook = ({ headers }, response) => {
+    const [first, last] = /(\d+)-(\d+)$/.exec(headers.range!)!.slice(1).map(Number) as [number, number]
+    response.writeHead(206, {
+      etag: '"1"',
+      'content-range': `bytes ${first}-${last}/${size}`,
+      'content-length': last - first + 1,
+    })
+    const head = start.subarray(first, last + 1)
+    response.write(head)
+    response.end(zeros.subarray(0, last - first + 1 - head.length))
+    return true
+  }
+  return server
 }
 
 function writeSparse(name: string, header: Buffer, dataBytes: number): void {
@@ -185,33 +199,27 @@ describe('the host holds at most 64 MiB more while it loads 320 MiB', () => {
     expect(peak).toBeLessThanOrEqual(allowedBytes)
   })
 
-  test.each([false, true])('of F16 from a server; kept on disk: %s', { timeout: 300_000 }, async (isKept) => {
-    await (await sparseCheckpoint('F16')).close()
-    const { start, size } = sparseStart()
-    const zeros = new Uint8Array(8 * 2 ** 20)
-    await using server = await TestServer.start()
-    server.hook = ({ headers }, response) => {
-      const [first, last] = /(\d+)-(\d+)$/.exec(headers.range!)!.slice(1).map(Number) as [number, number]
-      response.writeHead(206, {
-        etag: '"1"',
-        'content-range': `bytes ${first}-${last}/${size}`,
-        'content-length': last - first + 1,
-      })
-      const head = start.subarray(first, last + 1)
-      response.write(head)
-      response.end(zeros.subarray(0, last - first + 1 - head.length))
-      return true
-    }
+  test.each([
+    ['F16', false],
+    ['F16', true],
+    ['Q8_0', false],
+    ['Q8_0', true],
+  ] as const)('of %s from a server; kept on disk: %s', { timeout: 300_000 }, async (dtype, isKept) => {
+    const file = await (dtype === 'F16' ? sparseCheckpoint('F16') : sparseGguf())
+    await file.close()
+    await using server = await serveSparse(dtype === 'F16' ? 'F16.safetensors' : 'q8.gguf')
     const remote = httpStore(server.url, { network: steadyNetwork })
     const storage = isKept ? diskChunks(join(dir, 'cache')) : undefined
-    const checkpoint = await openCheckpoint(cachedStore(remote, { storage, hashing: nodeHashing }), {
-      stem: 'F16',
-    })
+    const store = cachedStore(remote, { storage, hashing: nodeHashing })
+    const checkpoint =
+      dtype === 'F16'
+        ? await openCheckpoint(store, { stem: 'F16' })
+        : (await openGguf((await store.open('q8.gguf'))!)).checkpoint
     const device = await openDawnDevice({ backend: 'null' })
     const { peak, loaded } = await peakOf(device, checkpoint)
     await checkpoint.close()
     device.dispose()
-    console.info(`loading ${mib(loaded)} from a server: at most ${mib(peak)} above the start`)
+    console.info(`loading ${mib(loaded)} of ${dtype} from a server: at most ${mib(peak)} above the start`)
     expect(loaded).toBe(numTensors * shape[0] * shape[1] * 2)
     expect(peak).toBeLessThanOrEqual(allowedBytes)
   })
