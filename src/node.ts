@@ -23,6 +23,7 @@ import { softwareBudget } from './engine/memoryPlan.ts'
 import { directoryStore } from './node/directoryStore.ts'
 import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
 import { nodeHashing } from './node/hashing.ts'
+import { steadyNetwork } from './node/steadyFetch.ts'
 import { modelCache as modelCacheIn } from './weights/remote/modelCache.ts'
 import { parseHubModelId } from './weights/remote/hubModel.ts'
 
@@ -87,6 +88,7 @@ function remoteOptions({
     ...options,
     storage: cache === false ? undefined : diskChunks(cacheDir ?? defaultCacheDir(env)),
     hashing: nodeHashing,
+    network: steadyNetwork,
     // As the tools of Hugging Face have it; a token from the environment goes to the hub alone.
     hubToken: nonEmpty(env['HF_TOKEN']),
     endpoint: nonEmpty(env['HF_ENDPOINT']),

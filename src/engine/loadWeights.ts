@@ -4,10 +4,11 @@
 import { bytesOf, type DType } from '../core/dtype.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
-import { exprTensors, leafRanges, type WeightExpr, type WeightLeaf } from '../graph/weightExpr.ts'
-import type { Plan, PlanBuffer } from '../plan/types.ts'
+import { exprTensors, type LeafRange, type WeightExpr, type WeightLeaf } from '../graph/weightExpr.ts'
+import type { Plan } from '../plan/types.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { decodeF32, encodeF16 } from '../weights/decode.ts'
+import { partsInFileOrder, type WeightBuffer } from './loadOrder.ts'
 
 /** Bytes of one upload and, at most, of one read; elements of one conversion. */
 const stagingBytes = 4 * 2 ** 20
@@ -24,8 +25,6 @@ export interface LoadWeightsOptions {
 }
 
 type TableLeaf = Extract<WeightLeaf, { kind: 'table' }>
-
-export type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
 
 /** A weight of a plan with its zero-filled memory. */
 export interface UnwrittenWeight {
@@ -85,7 +84,10 @@ export function checkTensors(exprs: readonly WeightExpr[], source: WeightSource)
   }
 }
 
-/** Allocates and fills every weight; on failure nothing stays allocated. */
+/**
+ * Allocates and fills every weight, and has files compared with their hashes; on failure nothing stays allocated. Throws
+ * what reading throws, among it file/hash.
+ */
 export async function loadWeights(
   device: Device,
   plans: readonly Plan[],
@@ -93,31 +95,36 @@ export async function loadWeights(
   { signal, onProgress }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceBuffer>> {
   checkWeights(plans, source)
-  const weights = weightsOf(plans)
-  const totalBytes = [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  const weights = [...weightsOf(plans).values()]
+  const totalBytes = weights.reduce((sum, { bytes }) => sum + bytes, 0)
   const loaded = new Map<string, DeviceBuffer>()
-  const unwritten: UnwrittenWeight[] = []
   const staging = new Uint8Array(stagingBytes)
   const evaluator = new Evaluator('write' in source ? undefined : source, signal)
   let loadedBytes = 0
   const onWritten = (bytes: number): void => onProgress?.(loadedBytes + bytes, totalBytes)
+  const memoryOf = async ({ key, bytes, label }: WeightBuffer): Promise<DeviceBuffer> => {
+    throwIfCancelled(signal, label)
+    const buffer = loaded.get(key) ?? (await device.alloc(bytes, 'weights', label))
+    loaded.set(key, buffer)
+    return buffer
+  }
+  const isMade = ({ expr }: WeightBuffer): boolean => 'write' in source && exprTensors(expr).length > 0
   try {
-    for (const [key, weight] of weights) {
-      const { expr, dtype, bytes, label } = weight
-      throwIfCancelled(signal, label)
-      const buffer = await device.alloc(bytes, 'weights', label)
-      loaded.set(key, buffer)
-      if ('write' in source && exprTensors(expr).length > 0) {
-        unwritten.push({ weight, buffer })
-        continue
-      }
-      const uploader = new Uploader(device, buffer, staging, onWritten)
-      for await (const values of evaluator.evaluate(expr, dtype)) await uploader.append(values)
-      await uploader.finish()
-      loadedBytes += bytes
-      onWritten(0)
+    const read = weights.filter((weight) => !isMade(weight))
+    for (const { weight, start, ranges } of partsInFileOrder(read, source.tensors)) {
+      const { dtype } = weight
+      const buffer = await memoryOf(weight)
+      const uploader = new Uploader(device, buffer, start * bytesOf(dtype), staging, onWritten)
+      for await (const values of evaluator.evaluate(ranges, dtype)) await uploader.append(values)
+      loadedBytes += await uploader.finish()
     }
-    if ('write' in source) await source.write(device, unwritten, { signal, onProgress: onWritten })
+    if ('write' in source) {
+      const unwritten: UnwrittenWeight[] = []
+      for (const weight of weights.filter(isMade)) unwritten.push({ weight, buffer: await memoryOf(weight) })
+      await source.write(device, unwritten, { signal, onProgress: onWritten })
+    } else {
+      await source.verify?.(signal)
+    }
     return loaded
   } catch (error) {
     for (const buffer of loaded.values()) buffer.destroy()
@@ -125,23 +132,27 @@ export async function loadWeights(
   }
 }
 
-/** Gathers bytes into word-aligned uploads. */
+/** Gathers bytes into word-aligned uploads, from byte `start` of a buffer on. */
 class Uploader {
   readonly #device: Device
   readonly #buffer: DeviceBuffer
   readonly #staging: Uint8Array<ArrayBuffer>
   readonly #onWritten: (bytes: number) => void
+  readonly #start: number
   #filled = 0
-  #offset = 0
+  #offset: number
 
   constructor(
     device: Device,
     buffer: DeviceBuffer,
+    start: number,
     staging: Uint8Array<ArrayBuffer>,
     onWritten: (bytes: number) => void,
   ) {
     this.#device = device
     this.#buffer = buffer
+    this.#start = start
+    this.#offset = start
     this.#staging = staging
     this.#onWritten = onWritten
   }
@@ -156,19 +167,20 @@ class Uploader {
     }
   }
 
-  /** Sends the rest, padded to a whole word. */
-  async finish(): Promise<void> {
+  /** Sends the rest, padded to a whole word. Gives the bytes that were sent in all. */
+  async finish(): Promise<number> {
     const padded = Math.ceil(this.#filled / 4) * 4
     this.#staging.fill(0, this.#filled, padded)
     this.#filled = padded
     if (padded > 0) await this.#flush()
+    return this.#offset - this.#start
   }
 
   async #flush(): Promise<void> {
     await this.#device.upload(this.#buffer, this.#offset, this.#staging.subarray(0, this.#filled))
     this.#offset += this.#filled
     this.#filled = 0
-    this.#onWritten(this.#offset)
+    this.#onWritten(this.#offset - this.#start)
   }
 }
 
@@ -186,9 +198,9 @@ class Evaluator {
     this.#signal = signal
   }
 
-  /** An expression as device bytes of `dtype`, a slice at a time. A slice is valid until the next one is asked for. */
-  async *evaluate(expr: WeightExpr, dtype: DType): AsyncGenerator<Uint8Array> {
-    for (const { leaf, start, count } of leafRanges(expr)) {
+  /** Ranges as device bytes of `dtype`, a slice at a time. A slice is valid until the next one is asked for. */
+  async *evaluate(ranges: readonly LeafRange[], dtype: DType): AsyncGenerator<Uint8Array> {
+    for (const { leaf, start, count } of ranges) {
       if (leaf.kind === 'table') yield* this.#computeTable(leaf, start, count, dtype)
       else yield* this.#readTensor(leaf.name, start, count, dtype)
     }

@@ -17,6 +17,7 @@ export interface TensorInfo {
 
 export interface Checkpoint {
   readonly name: string
+  /** In the order of their bytes, file by file. */
   readonly tensors: ReadonlyMap<string, TensorInfo>
   /** Sum of `bytes` over all tensors. */
   readonly totalBytes: number
@@ -32,6 +33,8 @@ export interface Checkpoint {
     signal?: AbortSignal,
     into?: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array>
+  /** Compares files with their hashes, as `ByteSource` does. */
+  verify?(signal?: AbortSignal): Promise<void>
   /** Closes the files. */
   close(): Promise<void>
 }
@@ -92,6 +95,9 @@ export function fileCheckpoint<T extends TensorInfo>(
       const info = tensorNamed(tensors, name, source.name)
       checkElements(info, start, count)
       return read(info, start, count, signal, into)
+    },
+    async verify(signal) {
+      await source.verify?.(signal)
     },
     async close() {
       await source.close?.()

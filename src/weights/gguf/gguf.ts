@@ -78,7 +78,7 @@ function nameTensors(
 ): ReadonlyMap<string, StoredTensor> {
   const architecture = metadata.get('general.architecture')
   const tensors = new Map<string, StoredTensor>()
-  for (const tensor of stored) {
+  for (const tensor of [...stored].sort((a, b) => a.offset - b.offset)) {
     const role: TensorRole = isKnownArchitecture(architecture)
       ? roleOf(architecture, tensor.name)
       : { name: tensor.name, interleavedHeads: undefined }

@@ -29,7 +29,7 @@ const passingChunkBytes = 2 * 2 ** 20
 
 /** Of chunks in memory. What falls out is read again from the storage, or fetched again where there is none. */
 const storedMemoryBytes = 8 * 2 ** 20
-const passingMemoryBytes = 12 * 2 ** 20
+const passingMemoryBytes = 8 * 2 ** 20
 
 export interface ChunkCacheOptions {
   /** Undefined: nothing is kept. */
@@ -54,7 +54,7 @@ export function cachedStore(remote: RemoteStore, options: ChunkCacheOptions): Fi
   return { name: remote.name, open: (path) => cache.open(path) }
 }
 
-type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'chunkBytes' | 'chunks' | 'meter'>
+type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'sha256' | 'chunkBytes' | 'chunks' | 'meter'>
 
 class ChunkCache {
   readonly #remote: RemoteStore
@@ -190,6 +190,7 @@ class ChunkCache {
       ...this.#link(source.name, source, async () => source),
       meter,
       size: source.size,
+      sha256: source.sha256,
       chunkBytes: this.#options.chunkBytes ?? passingChunkBytes,
       chunks: undefined,
     })
@@ -210,7 +211,6 @@ class ChunkCache {
       storage,
       folder,
       present,
-      sha256,
       isVerified,
       onVerified: async () => {
         await this.#tried(() => writeManifest(storage, hashing, { ...manifest, isVerified: true }))
@@ -222,7 +222,7 @@ class ChunkCache {
       onFull: (cause) => this.#noteFailure(cause),
       isFull: () => this.#isFull,
     }
-    return new ChunkedSource({ ...link, meter, size, chunkBytes, chunks })
+    return new ChunkedSource({ ...link, meter, size, sha256, chunkBytes, chunks })
   }
 
   /** What the chunks of a file need of the cache, and the file on the network: open, or opened when it is wanted. */

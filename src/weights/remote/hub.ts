@@ -5,7 +5,7 @@ import { decodeUtf8, isRecord, shown } from '../../core/files.ts'
 import { isCount } from '../checkpoint.ts'
 import { isSha256, listKey, readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import { accessFault, isPassing, knownHttpFile, openHttpFile } from './httpSource.ts'
-import { Retryable, bodyOf, retryAfterMsOf, retrying, type Network } from './network.ts'
+import { Retryable, bodyOf, retryAfterMsOf, retrying, type Network, type NetworkResponse } from './network.ts'
 import type { RemoteStore } from './remoteStore.ts'
 import type { Hashing } from './sha256.ts'
 
@@ -144,7 +144,7 @@ function refusal(
   id: string,
   revision: string,
   endpoint: string,
-  { status, headers }: Response,
+  { status, headers }: NetworkResponse,
   options: HubOptions,
 ): RuntimeFault {
   const code = headers.get('x-error-code')

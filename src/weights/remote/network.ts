@@ -2,8 +2,25 @@
 // Not here: what is asked for (httpSource.ts, hub.ts).
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 
+/** What is asked of fetch. */
+export type NetworkInit = {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** What is needed of its answer. */
+export interface NetworkResponse extends Pick<Response, 'status' | 'ok' | 'headers' | 'url' | 'redirected'> {
+  readonly body: { getReader(): PieceReader } | null
+}
+
+/** A piece is valid until the next one is asked for. */
+export interface PieceReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+  cancel(): Promise<void>
+}
+
 export interface Network {
-  readonly fetch: (url: string, init?: RequestInit) => Promise<Response>
+  readonly fetch: (url: string, init?: NetworkInit) => Promise<NetworkResponse>
   /** Rejects when the signal fires. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   /** In [0, 1). */
@@ -146,8 +163,8 @@ function reasonOf(cause: unknown): string {
   return 'code' in inner && typeof inner.code === 'string' ? inner.code : inner.message
 }
 
-/** The pieces of a body as they come; leaving the loop early cancels the rest. */
-export async function* piecesOf(response: Response, isAlive: () => void): AsyncGenerator<Uint8Array> {
+/** The pieces of a body as they come, each valid until the next; leaving the loop early cancels the rest. */
+export async function* piecesOf(response: NetworkResponse, isAlive: () => void): AsyncGenerator<Uint8Array> {
   isAlive()
   // Not `for await`: Safari's streams are not iterable.
   const reader = response.body?.getReader()
@@ -155,7 +172,7 @@ export async function* piecesOf(response: Response, isAlive: () => void): AsyncG
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return
+      if (done || value === undefined) return
       isAlive()
       yield value
     }
@@ -166,7 +183,7 @@ export async function* piecesOf(response: Response, isAlive: () => void): AsyncG
 
 /** The whole body, or undefined, and no more than that read, when it has more than `maxBytes`. */
 export async function bodyOf(
-  response: Response,
+  response: NetworkResponse,
   maxBytes: number,
   isAlive: () => void,
 ): Promise<Uint8Array | undefined> {
@@ -175,7 +192,8 @@ export async function bodyOf(
   for await (const piece of piecesOf(response, isAlive)) {
     bytes += piece.byteLength
     if (bytes > maxBytes) return undefined
-    pieces.push(piece)
+    // Not slice: that of a Buffer is a view.
+    pieces.push(new Uint8Array(piece))
   }
   const whole = new Uint8Array(bytes)
   let at = 0

@@ -1,20 +1,15 @@
 // Models over HTTP as a program meets them: the same tokens as from the directory, again without a network, by URL, by
-// hub id and as GGUF, with tokens that go only where they belong. And how much memory a large one takes.
+// hub id and as GGUF, with tokens that go only where they belong.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { readExactly } from '../../../src/core/files.ts'
 import { createEngine, openModel, type NodeEngineOptions } from '../../../src/node.ts'
-import { diskChunks } from '../../../src/node/diskChunks.ts'
-import { nodeHashing } from '../../../src/node/hashing.ts'
-import { cachedStore } from '../../../src/weights/remote/chunkCache.ts'
-import { httpStore } from '../../../src/weights/remote/httpStore.ts'
 import { fixturesDir, modelsDir } from '../../helpers/dirs.ts'
 import { greedy, prompt } from '../api/models.ts'
-import { TestServer, hastyNetwork } from '../weights/remote/testServer.ts'
+import { TestServer } from '../weights/remote/testServer.ts'
 
 const tinyLlama = `${modelsDir}/tiny-llama`
 const gqa = `${fixturesDir}/golden/llama/gqa`
@@ -174,35 +169,4 @@ test('a load is cancelled while its weights come', async () => {
     signal: controller.signal,
   })
   await expect(load).rejects.toMatchObject({ code: 'engine/cancelled', name: 'AbortError' })
-})
-
-describe('the host holds at most 64 MiB more while 256 MiB come', () => {
-  const size = 256 * 2 ** 20
-  const readBytes = 4 * 2 ** 20
-
-  test.each([true, false])('with a cache on disk: %s', { timeout: 120_000 }, async (hasCache) => {
-    const zeros = new Uint8Array(8 * 2 ** 20)
-    server.hook = ({ headers }, response) => {
-      const [start, last] = /(\d+)-(\d+)$/
-        .exec(headers.range ?? '')!
-        .slice(1)
-        .map(Number) as [number, number]
-      response.writeHead(206, { etag: '"z"', 'content-range': `bytes ${start}-${last}/${size}` })
-      response.end(zeros.subarray(0, last - start + 1))
-      return true
-    }
-    const remote = httpStore(server.url, { network: hastyNetwork() })
-    const storage = hasCache ? diskChunks(cacheDir) : undefined
-    const source = (await cachedStore(remote, { storage, hashing: nodeHashing }).open('large'))!
-    const held = (): number => process.memoryUsage().external
-    const baseline = held()
-    let peak = 0
-    for (let at = 0; at < size; at += readBytes) {
-      await readExactly(source, at, readBytes)
-      peak = Math.max(peak, held() - baseline)
-    }
-    await source.close?.()
-    console.info(`at most ${(peak / 2 ** 20).toFixed(1)} MiB above the start`)
-    expect(peak).toBeLessThanOrEqual(64 * 2 ** 20)
-  })
 })
