@@ -91,8 +91,11 @@ function answerTo(
 /** The parser copies bodies out of what a socket read; listeners run in turn, so this one always comes after it. */
 function freeWhatIsRead(socket: Socket): void {
   socket.off('data', free)
-  socket.on('data', free)
+  if (isBodyCopied) socket.on('data', free)
 }
+
+/** As Node's parser does. Should that change, pieces come without their bytes, and sockets keep theirs from then on. */
+let isBodyCopied = true
 
 function responseOf(
   response: IncomingMessage,
@@ -155,6 +158,11 @@ function pieceReader(response: IncomingMessage, signal: AbortSignal | undefined)
         await woken
       }
       last = pieces.shift()
+      if (last?.byteLength === 0) {
+        isBodyCopied = false
+        response.destroy()
+        throw new Error('a piece of the body was freed with what the socket read')
+      }
       if (last !== undefined) return { done: false, value: last }
       if (end.error !== undefined) throw end.error
       return { done: true, value: undefined }

@@ -1,6 +1,7 @@
 // fetch over node:http, beyond what httpStore.test.ts asks of it: connections, redirects, encodings, memory that is freed,
 // and that a fetch of the program's own comes first.
 
+import http from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { steadyNetwork } from '../../../src/node/steadyFetch.ts'
@@ -88,6 +89,19 @@ describe('a body', () => {
     await reader.read()
     expect(value!.byteLength).toBe(0)
     await reader.cancel()
+  })
+
+  test('whose pieces were freed with what the socket read is an error, not a shorter body', async () => {
+    const { request } = http
+    const spy = vi.spyOn(http, 'request').mockImplementation((...args: unknown[]) => {
+      const sent: http.ClientRequest = Reflect.apply(request, http, args)
+      return sent.once('response', (response) =>
+        response.on('data', ({ buffer }: Buffer) => structuredClone(buffer, { transfer: [buffer] })),
+      )
+    })
+    await expect(bytesAt('large')).rejects.toThrow('freed')
+    spy.mockRestore()
+    expectBytes((await bytesAt('large'))!, large)
   })
 
   test('in pieces of the server is the same', async () => {
