@@ -113,6 +113,8 @@ export class ServingLoop {
   }
 
   async #run(): Promise<void> {
+    // Requests that come at the same time share the first step.
+    await undefined
     const inFlight: Batch[] = []
     try {
       while (this.#scheduler.hasUnfinished && !this.#isStopped) {
