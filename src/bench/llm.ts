@@ -4,6 +4,7 @@
 import { createEngineFacade } from '../api/engine.ts'
 import { engineOptions } from '../api/model.ts'
 import type { AdapterInfo, Engine } from '../api/types.ts'
+import { RuntimeFault } from '../core/errors.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blocksFor } from '../engine/load.ts'
@@ -83,7 +84,6 @@ export async function benchLlm(
   // Fewer blocks or tokens would make another benchmark of it.
   const budget =
     options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
-  const { plans } = fitPlans(model.name, model.spec, llmOptions, device.capabilities, budget)
   const roofs: Roofs[] = []
   const measureRoofs = async (): Promise<void> => {
     if (options.measureRoofs === undefined) return
@@ -94,6 +94,7 @@ export async function benchLlm(
   const beginLoad = performance.now()
   const llm = await LlmEngine.load(meter.device, model.spec, model.checkpoint, {
     ...llmOptions,
+    budget,
     onProgress: (loaded, total) => onPhase?.(`weights ${Math.floor((100 * loaded) / total)} %`),
   })
   const loadSeconds = (performance.now() - beginLoad) / 1000
@@ -124,7 +125,10 @@ export async function benchLlm(
     const decodeGigabytesPerSecond = samplesOf(
       timed.map(({ decodeMs }) => (newTokens * weightBytesPerStep) / decodeMs / 1e6),
     )
-    const prefillGflops = scaled(prefill, prefillFlops(plans[0]!.graph, promptTokens) / promptTokens / 1e9)
+    const prefillGflops = scaled(
+      prefill,
+      prefillFlops(llm.plans[0]!.graph, promptTokens) / promptTokens / 1e9,
+    )
     return {
       model: model.name,
       adapter: device.adapter,
@@ -156,6 +160,30 @@ export async function benchLlm(
   }
 }
 
+/**
+ * Most layers with which a model keeps the budget, 0 if there are none; undefined without a budget, and where a single
+ * layer cannot be planned.
+ */
+export function layersWithin(
+  { capabilities }: Device,
+  modelOf: (layers: number) => BenchModel,
+  options: Pick<LlmBenchOptions, 'dtype' | 'promptTokens' | 'newTokens' | 'batch' | 'maxMemoryBytes'>,
+): number | undefined {
+  if (options.maxMemoryBytes === undefined) return undefined
+  const bytesOf = (layers: number): number => {
+    const model = modelOf(layers)
+    return fitPlans(model.name, model.spec, engineOptionsFor(model, options), capabilities).memory.totalBytes
+  }
+  try {
+    const one = bytesOf(1)
+    // Each layer takes as much as the one before.
+    return Math.max(0, 1 + Math.floor((options.maxMemoryBytes - one) / (bytesOf(2) - one)))
+  } catch (error) {
+    if (error instanceof RuntimeFault) return undefined
+    throw error
+  }
+}
+
 function scaled({ runs }: Samples, factor: number): Samples {
   return samplesOf(runs.map((value) => value * factor))
 }
@@ -170,7 +198,13 @@ function fractionOf({ runs }: Samples, roofs: readonly Roofs[], kind: 'read' | '
 /** As the library would choose, but with memory for exactly the sequences of this benchmark. */
 function engineOptionsFor(
   { spec }: BenchModel,
-  { dtype, promptTokens, newTokens, batch, signal }: LlmBenchOptions,
+  {
+    dtype,
+    promptTokens,
+    newTokens,
+    batch,
+    signal,
+  }: Pick<LlmBenchOptions, 'dtype' | 'promptTokens' | 'newTokens' | 'batch' | 'signal'>,
 ): LlmEngineOptions {
   const maxSeqLen = promptTokens + newTokens + 1
   return {
