@@ -74,7 +74,7 @@ async function kernels(flags: KernelFlags, context: CommandContext): Promise<voi
     onPhase('roofs')
     const roofs = await measureRoofs(gpu, { isSoftware: device.adapter.isSoftware, signal })
     onPhase('')
-    const report = new KernelReport(coloursFor(stdout, env))
+    const report = new KernelReport(coloursFor(stdout, env), stdout.columns ?? Infinity)
     const writeLines = async (lines: readonly string[]): Promise<void> => {
       if (flags.json === true || lines.length === 0) return
       onPhase('')

@@ -5,7 +5,7 @@ import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
-import { coloursFor, formatBytes, table } from './terminal.ts'
+import { coloursFor, formatBytes, list, table, visible } from './terminal.ts'
 
 const numKernelRows = 12
 
@@ -17,6 +17,7 @@ export function llmReport(
 ): string {
   const { bold, dim } = coloursFor(stdout, env)
   const { bytes, gpuMs, roofs } = bench
+  const columns = stdout.columns ?? Infinity
   const rows = [
     [
       'prefill',
@@ -28,7 +29,7 @@ export function llmReport(
       'decode',
       range(bench.decodeTokensPerSecond),
       'tok/s',
-      reached(bench.decodeGigabytesPerSecond, 'GB/s of weights', bench.decodeRoofFraction),
+      `${atOnce(bench)}${reached(bench.decodeGigabytesPerSecond, 'GB/s of weights', bench.decodeRoofFraction)}`,
     ],
     ['time to first token', range(bench.ttftMs), 'ms', ''],
     [
@@ -47,8 +48,8 @@ export function llmReport(
     dim(
       `${bench.adapter.description}, load average ${loadAverage.toFixed(1)}, loaded in ${number(bench.loadSeconds)} s`,
     ),
-    ...table(rows, [1]),
-    `memory: ${memory.join(', ')}; ${bold(formatBytes(total))} in all`,
+    ...withNotes(rows, columns),
+    ...list('memory:', [...memory, `${bold(formatBytes(total))} in all`], columns),
     ...(roofs.length === 0 ? [] : ['', ...roofLines(medianRoofs(roofs))]),
     ...(gpuMs === undefined
       ? ['', 'GPU time by kernel: this adapter has no timestamps.']
@@ -89,6 +90,23 @@ function kernelTable(title: string, times: readonly KernelTime[]): string[] {
   return ['', `GPU time of ${title}: ${number(total)} ms`, ...table([head, ...rows], [2, 3, 4])]
 }
 
+/** A table; the last cell of a row that is wider than `columns` is on a line of its own. */
+function withNotes(rows: readonly (readonly string[])[], columns: number): string[] {
+  const without = table(
+    rows.map((row) => row.slice(0, -1)),
+    [1],
+  )
+  return table(rows, [1]).flatMap((line, index) =>
+    visible(line) <= columns ? [line] : [without[index]!, `  ${rows[index]!.at(-1)}`],
+  )
+}
+
+/** Said only where not all sequences decode together: the first ones end while prompts are still computed. */
+function atOnce({ sequencesPerDecodeStep, batch }: LlmBench): string {
+  const isWhole = sequencesPerDecodeStep > batch - 0.05
+  return isWhole ? '' : `${number(sequencesPerDecodeStep)} of ${batch} sequences: `
+}
+
 function sumRow(title: string, times: readonly KernelTime[]): string[] {
   const sum = (key: 'dispatches' | 'ms' | 'share'): number => times.reduce((all, each) => all + each[key], 0)
   return [title, '', number(sum('dispatches')), number(sum('ms')), `${(100 * sum('share')).toFixed(1)} %`]
@@ -106,7 +124,8 @@ function reached(value: Samples, unit: string, fraction: Samples | undefined): s
   const rate = `${number(value.median)} ${unit}`
   if (fraction === undefined) return rate
   const { median, min, max } = fraction
-  return `${rate}, ${percent(median)} (${percent(min)} to ${percent(max)}) of the roof`
+  const [low, high] = [min, max].map((value) => (100 * value).toFixed(1))
+  return `${rate}, ${percent(median)} (${low} to ${high}) of the roof`
 }
 
 export function percent(fraction: number | undefined): string {

@@ -3,7 +3,7 @@
 import { notForShape, notOnAdapter } from '../bench/forcedVariant.ts'
 import { kernelVariants, type KernelResult } from '../bench/kernels.ts'
 import { number, percent } from './benchReport.ts'
-import type { Colours } from './terminal.ts'
+import { list, type Colours } from './terminal.ts'
 
 /** Of a variant that is meant for other adapters. */
 const audience = { gpu: 'for GPUs', software: 'for CPUs' } as const
@@ -17,13 +17,16 @@ const unsupported: readonly string[] = [notOnAdapter, notForShape]
 
 export class KernelReport {
   readonly #colours: Colours
+  readonly #columns: number
   readonly #results: KernelResult[] = []
   /** The step and the op under whose headings lines are now. */
   #step = ''
   #op = ''
 
-  constructor(colours: Colours) {
+  /** Lines are as wide as `columns` at most where they can be. */
+  constructor(colours: Colours, columns: number) {
     this.#colours = colours
+    this.#columns = columns
   }
 
   /** Over all lines. */
@@ -55,7 +58,7 @@ export class KernelReport {
 
   /** Below all lines: what could not run, by op kind and reason. */
   end(): string[] {
-    const lines = unsupportedLines(this.#results)
+    const lines = unsupportedLines(this.#results, this.#columns)
     return lines.length === 0 ? [] : ['', ...lines]
   }
 
@@ -83,8 +86,8 @@ function row(name: string, cells: readonly string[]): string {
   return `${name.padEnd(4 + nameWidth)}${columns.join('')}`
 }
 
-/** A few lines for each op kind and reason for which variants did not run somewhere: which, and at how many of its ops. */
-function unsupportedLines(results: readonly KernelResult[]): string[] {
+/** For each op kind and reason for which variants did not run somewhere: which, and at how many of its ops. */
+function unsupportedLines(results: readonly KernelResult[], columns: number): string[] {
   const kinds = [...new Set(results.map(({ op }) => op))]
   return kinds.flatMap((kind) => {
     const ofKind = results.filter(({ op }) => op === kind)
@@ -95,7 +98,7 @@ function unsupportedLines(results: readonly KernelResult[]): string[] {
         if (numSkipped === 0) return []
         return [numSkipped === ofVariant.length ? name : `${name} (${numSkipped} of ${ofVariant.length})`]
       })
-      return names.length === 0 ? [] : [`${kind}: ${reason}:`, `  ${names.join(', ')}`]
+      return names.length === 0 ? [] : list(`${kind}: ${reason}:`, names, columns)
     })
   })
 }

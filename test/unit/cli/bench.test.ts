@@ -125,6 +125,17 @@ describe('bench llm', () => {
     expect(out).toContain('this adapter has no timestamps')
   })
 
+  it('keeps within a narrow terminal, and says how many sequences decode at once', async () => {
+    const fake = fakeWith({ device: createRecordingDevice(minimalCapabilities) })
+    Object.assign(fake.stdout, { columns: 60 })
+    const batch = ['--batch', '6', '--prompt-tokens', '200', '--new-tokens', '2']
+    expect(await runCli(['bench', ...small, ...batch], fake)).toBe(0)
+    const lines = fake.stdout.text.split('\n')
+    const decode = lines.findIndex((line) => line.startsWith('decode '))
+    expect(lines[decode + 1]).toMatch(/^ {2}.* of 6 sequences: .* GB\/s of weights$/)
+    expect(lines.slice(2).filter((line) => line.length > 60)).toEqual([])
+  })
+
   it('says how many layers would fit, and they do', async () => {
     const big = [
       'llm',
@@ -195,13 +206,14 @@ describe('bench kernels', () => {
   })
 
   it('prints what ran as it comes, and in the end a line an op kind and reason for what cannot', () => {
-    const report = new KernelReport(coloursFor(fakeDeps().stdout, {}))
+    const report = new KernelReport(coloursFor(fakeDeps().stdout, {}), 60)
     const lines = [
       ran('linear', 'lm_head', 'linear_tile'),
       skipped(notForShape, 'linear', 'lm_head', 'linear_rows'),
       skipped(notOnAdapter, 'linear', 'lm_head', 'linear_matrix'),
       ran('linear', 'o_proj', 'linear_rows'),
       skipped(notOnAdapter, 'linear', 'o_proj', 'linear_matrix'),
+      skipped(notForShape, 'linear', 'o_proj', 'linear_tile'),
       { ...ran('linear', 'o_proj', 'linear_gemv_subgroups'), isChosen: false, meantFor: 'gpu' as const },
       skipped('would take about 30 s', 'attention', 'attn', 'attention_naive'),
     ].map((result) => report.add(result))
@@ -216,15 +228,15 @@ describe('bench kernels', () => {
       [],
       ['  o_proj', '    linear_rows *                             5       3            50.0 %'],
       [],
+      [],
       ['    linear_gemv_subgroups (for GPUs)          5       3            50.0 %'],
       ['  attn', '    attention_naive  skipped: would take about 30 s'],
     ])
     expect(report.end()).toEqual([
       '',
-      'linear: not on this adapter:',
-      '  linear_matrix',
-      'linear: not for this shape or dtype:',
-      '  linear_rows (1 of 2)',
+      'linear: not on this adapter: linear_matrix',
+      'linear: not for this shape or dtype: linear_tile (1 of 2),',
+      '                                     linear_rows (1 of 2)',
     ])
   })
 
