@@ -3,7 +3,7 @@
 import type { Device } from '../device/device.ts'
 import type { Plan } from '../plan/types.ts'
 
-export interface MeteredStep {
+interface MeteredStep {
   readonly plan: Plan
   /** Whether tokens of prompts are computed in it. */
   readonly isPrefill: boolean
