@@ -22,8 +22,14 @@ export interface ModelRunnerOptions extends LlmSizes, LoadTogetherOptions {
   readonly budget?: MemoryBudget | undefined
 }
 
-/** Told of a step once its times have been read back. */
-export type OnTimed = (step: TimedStep & { readonly dims: DimEnv }) => void
+/** A step of the engine, once its times have been read back. */
+export interface TimedEngineStep extends TimedStep {
+  readonly dims: DimEnv
+  /** Whether it computed tokens of prompts. */
+  readonly isPrefill: boolean
+}
+
+export type OnTimed = (step: TimedEngineStep) => void
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
   readonly device: Device
@@ -97,12 +103,13 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
-    const step = this.#writers.get(prepared)!.write(dims, values)
+    const isPrefill = chunks.some(hasPrompt)
+    const step = { ...this.#writers.get(prepared)!.write(dims, values), isPrefill }
     const outputs = dims.R > 0 ? ['sampled'] : []
     if (onTimed === undefined || this.device.profile === undefined)
       return this.device.run(prepared, step, outputs, batch)
     return this.device.profile(prepared, step, outputs).then(({ outputs, nanoseconds }) => {
-      onTimed({ plan: prepared.plan, dims, nanoseconds })
+      onTimed({ plan: prepared.plan, dims, isPrefill, nanoseconds })
       return outputs
     })
   }
@@ -120,6 +127,11 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     this.#loaded.dispose()
     for (const buffer of this.#weights.values()) buffer.destroy()
   }
+}
+
+/** Whether a chunk is part of a prompt, or of what is computed again after a preemption. */
+function hasPrompt({ sequence, start, numTokens }: ScheduledChunk): boolean {
+  return numTokens > 1 || start < sequence.params.promptTokens.length
 }
 
 function fits(dims: DimEnv, maxima: DimEnv): boolean {
