@@ -164,7 +164,9 @@ function withLayers(
   if (!(error instanceof RuntimeFault && error.code === 'engine/memory' && canBeFewer)) return error
   const { dtype } = options
   const fitting = layersWithin(device, (layers) => syntheticModel(name, { dtype, layers }), options)
-  if (fitting === undefined) return withAdvice(error, 'Or take fewer layers with --layers.')
+  // The device may have refused what the budget allows.
+  if (fitting === undefined || fitting >= spec.config.numLayers)
+    return withAdvice(error, 'Or take fewer layers with --layers.')
   return fitting === 0 ? error : withAdvice(error, `Or take fewer layers: --layers ${fitting} fits.`)
 }
 
