@@ -81,7 +81,10 @@ export interface ModelOptions {
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
-  /** Longest prompt and answer together. Default: the model's, at most 4096. */
+  /**
+   * Longest prompt and answer together. Default: the model's, at most 4096; with `dynamic` rope the length that it was
+   * trained for, since longer ones change what shorter ones get.
+   */
   maxSeqLen?: number
   /** Sequences that may run at once. Default 8. */
   maxNumSeqs?: number
