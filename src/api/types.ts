@@ -77,7 +77,10 @@ export interface ModelOptions {
   onNotice?: (message: string) => void
 }
 
-/** How a model is loaded and run. Throws engine/input for what is out of range or of another type; null is as left out. */
+/**
+ * How a model is loaded and run. Throws engine/input for what is out of range or of another type, and for options that
+ * there are not; null is as left out.
+ */
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType

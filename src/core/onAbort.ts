@@ -4,8 +4,8 @@
 const shared = new WeakMap<AbortSignal, Set<() => void>>()
 
 /** Calls `listener` once when the signal fires, unless that was before. Returns what ends the listening. Idempotent. */
-export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
-  if (signal === undefined) return () => undefined
+export function onAbort(signal: AbortSignal | null | undefined, listener: () => void): () => void {
+  if (signal === undefined || signal === null) return () => undefined
   const listeners = shared.get(signal) ?? share(signal)
   // A function of its own: the same listener may be given twice.
   const own = (): void => listener()

@@ -156,8 +156,8 @@ export class Connection {
     })
     port.addEventListener('messageerror', () => fail(workerFault('an answer that cannot be read')))
     port.start()
-    this.#open.add(fail)
     const unlisten = onAbort(signal, () => cancel(signal?.reason))
+    this.#open.add(fail)
     if (this.#failure !== undefined) fail(this.#failure)
     else if (signal?.aborted === true) fail(cancelled('request', signal.reason))
     else {

@@ -187,7 +187,9 @@ describe('abort', () => {
       yield* engine.chat.completions.create({ ...request, stream: true })
       controller.abort()
     }
-    const chat = { completions: completions(create, (request) => engine.chat.completions.create(request)) }
+    const chat = {
+      completions: completions('chat', create, (request) => engine.chat.completions.create(request)),
+    }
     const session = await createLanguageModel({ ...engine, chat }).create()
     expect(await nameOf(session.prompt('Hello', { signal: controller.signal }))).toBe('AbortError')
     expect(session.contextUsage).toBe(0)

@@ -52,6 +52,7 @@ describe('listeners of a signal', () => {
 
   test('of no signal, or of one that has fired, are never called', () => {
     onAbort(undefined, () => expect.unreachable())()
+    onAbort(null, () => expect.unreachable())()
     onAbort(AbortSignal.abort(), () => expect.unreachable())()
   })
 })
