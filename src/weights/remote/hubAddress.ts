@@ -1,13 +1,14 @@
 // The addresses of a hub, as they are copied from a browser → which repository, revision and file they mean.
 // Not here: ids (hubModel.ts), or what is fetched (hub.ts).
 import { RuntimeFault } from '../../core/errors.ts'
-import { defaultEndpoint } from './hub.ts'
 import { isRepositoryId, type HubModelId } from './hubModel.ts'
 
 export interface HubAddress extends HubModelId {
   /** Of the hub. */
   readonly endpoint: string
 }
+
+export const defaultEndpoint = 'https://huggingface.co'
 
 /** Names of the hub at `defaultEndpoint`. */
 const defaultHosts: readonly string[] = ['huggingface.co', 'www.huggingface.co', 'hf.co']

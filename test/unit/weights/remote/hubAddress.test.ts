@@ -72,7 +72,7 @@ describe.each([
 
 describe('an address', () => {
   test.each([
-    `${hub}`,
+    hub,
     `${hub}/owner`,
     `${hub}/datasets/name`,
     `${hub}/datasets/owner/name`,
