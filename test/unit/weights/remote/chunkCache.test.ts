@@ -121,7 +121,7 @@ describe('reading', () => {
     const sources = await Promise.all(Array.from({ length: 20 }, () => store.open('large.bin')))
     await Promise.all(sources.map((source) => source!.read(0, 10)))
     expect(getEventListeners(signal, 'abort')).toHaveLength(1)
-    await Promise.all(sources.map((source) => source!.close?.()))
+    for (const source of sources) await source!.close?.()
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
