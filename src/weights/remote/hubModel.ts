@@ -1,7 +1,6 @@
 // Which files of a hub repository are the model: `owner/name` is its folder or its only GGUF file,
 // `owner/name/file.gguf` one of several. Not here: addresses (hubAddress.ts).
 import { RuntimeFault } from '../../core/errors.ts'
-import type { HubRepository } from './hub.ts'
 
 export interface HubModelId {
   /** `owner/name`. */
@@ -33,7 +32,10 @@ export function parseHubModelId(text: string): HubModelId | undefined {
  * The GGUF file that is meant, or undefined for the folder: safetensors are preferred where there are both.
  * Throws `weights/missing` where neither is there or it is not clear which file is meant.
  */
-export function ggufFileOf({ id, files }: HubRepository, file: string | undefined): string | undefined {
+export function ggufFileOf(
+  { id, files }: { readonly id: string; readonly files: ReadonlyMap<string, unknown> },
+  file: string | undefined,
+): string | undefined {
   const ggufFiles = [...files.keys()].filter((path) => path.endsWith('.gguf')).sort()
   if (file !== undefined) {
     if (files.has(file)) return file
