@@ -99,14 +99,14 @@ function checkSizes(spec: LlmSpec, checkpoint: Checkpoint): void {
   checkTensors(spec.telltaleWeights(), checkpoint)
 }
 
-/** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
-const defaultMaxSeqLen = 4096
+/** Longest sequence unless asked for more: long contexts cost memory that few need. */
+const modestMaxSeqLen = 4096
 
 /** Options with every default filled in. Throws engine/input for what cannot be. */
 export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEngineOptions {
   const maxSeqLen = checkCount(
     'maxSeqLen',
-    options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
+    options.maxSeqLen ?? Math.min(config.defaultMaxSeqLen, modestMaxSeqLen),
     config.maxSeqLen,
   )
   const maxNumSeqs = checkCount('maxNumSeqs', options.maxNumSeqs ?? 8, 256)

@@ -3,6 +3,7 @@
 
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 import { shown } from '../../core/files.ts'
+import { onAbort } from '../../core/onAbort.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo } from '../../device/device.ts'
@@ -97,15 +98,14 @@ export class LlmEngine {
     throwIfCancelled(signal, 'request')
     const stream = this.#loop.submit(sequence)
     // Ends the sequence at once: its reader may not come back for a while.
-    const onAbort = (): void => {
+    const unlisten = onAbort(signal, () => {
       this.#loop.end(sequence)
       stream.fail(cancelled('request', signal?.reason))
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    })
     try {
       yield* stream
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      unlisten()
       this.#loop.end(sequence)
     }
   }

@@ -38,7 +38,7 @@ export interface ChunkCacheOptions {
   readonly chunkBytes?: number
   /** Ends every request. */
   readonly signal?: AbortSignal | undefined
-  /** Called once if the storage fails or has no room for a file; loading goes on without it. */
+  /** Called once if the storage fails or has no room for a file, and once if a file has no version; loading goes on. */
   readonly onNotice?: ((message: string) => void) | undefined
   readonly meter?: TransferMeter | undefined
   /** Milliseconds since 1970. Default: the clock of the platform. */
@@ -61,6 +61,8 @@ class ChunkCache {
   readonly #options: ChunkCacheOptions
   readonly #memory: ChunkMemory
   #isFull = false
+  /** Whether a file came without a version. */
+  #isUnversioned = false
   /** Set by the first file that had to be served without the network: the others need not try, too. */
   #isOffline = false
   /** Bytes that files will yet write. */
@@ -106,7 +108,10 @@ class ChunkCache {
     source: RemoteSource | undefined,
   ): Promise<ByteSource | undefined> {
     const { hashing, chunkBytes = storedChunkBytes } = this.#options
-    if (source !== undefined && source.version === undefined) return this.#passing(path, source)
+    if (source !== undefined && source.version === undefined) {
+      this.#noteUnversioned(source.name)
+      return this.#passing(path, source)
+    }
     const isSame =
       known?.kind === 'file' && known.version === source?.version && known.size === source.size
         ? known.sha256 === source.sha256
@@ -272,6 +277,15 @@ class ChunkCache {
 
   #noteFailure(cause: unknown): void {
     this.#giveUp(`cannot be written (${cause instanceof Error ? cause.message : String(cause)})`)
+  }
+
+  /** Once: the files of a server are alike. */
+  #noteUnversioned(name: string): void {
+    if (this.#isUnversioned) return
+    this.#isUnversioned = true
+    this.#options.onNotice?.(
+      `The weight cache cannot keep ${name}: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.`,
+    )
   }
 
   #giveUp(reason: string): void {

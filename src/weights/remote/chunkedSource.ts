@@ -3,6 +3,7 @@
 // Not here: which version of a file the chunks belong to (chunkCache.ts).
 import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
+import { onAbort } from '../../core/onAbort.ts'
 import { untilCancelled } from '../../core/untilCancelled.ts'
 import type { ChunkMemory, HeldChunk } from './chunkMemory.ts'
 import { PassingHash } from './passingHash.ts'
@@ -54,6 +55,7 @@ export class ChunkedSource implements ByteSource {
   readonly #options: ChunkedSourceOptions
   readonly #numChunks: number
   readonly #closing = new AbortController()
+  readonly #unlisten: () => void
   #lastIndex: number | undefined
   #isVerified: boolean
   /** Where chunks are not kept and the hash of the file is known. */
@@ -71,11 +73,9 @@ export class ChunkedSource implements ByteSource {
     if (!this.#isVerified && (chunks === undefined || chunks.isFull())) {
       this.#passing = new PassingHash(options.hashing)
     }
-    options.signal?.addEventListener('abort', this.#stop, { once: true })
-    if (options.signal?.aborted === true) this.#stop()
+    this.#unlisten = onAbort(options.signal, () => this.#closing.abort())
+    if (options.signal?.aborted === true) this.#closing.abort()
   }
-
-  readonly #stop = (): void => this.#closing.abort()
 
   async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     const bytes =
@@ -116,8 +116,8 @@ export class ChunkedSource implements ByteSource {
   }
 
   async close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#stop)
-    this.#stop()
+    this.#unlisten()
+    this.#closing.abort()
     await this.#options.memory.forgetFile(this)
     await this.#options.closeRemote()
   }

@@ -1,7 +1,6 @@
 // Which files of a hub repository are the model: `owner/name` is its folder or its only GGUF file,
-// `owner/name/file.gguf` one of several.
+// `owner/name/file.gguf` one of several. Not here: addresses (hubAddress.ts).
 import { RuntimeFault } from '../../core/errors.ts'
-import type { HubRepository } from './hub.ts'
 
 export interface HubModelId {
   /** `owner/name`. */
@@ -12,26 +11,31 @@ export interface HubModelId {
   readonly revision: string | undefined
 }
 
-/** Undefined unless the text has the form of an id. It may be a path all the same. */
-export function parseHubModelId(text: string): HubModelId | undefined {
-  const match = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/(.+\.gguf))?$/.exec(text)
-  if (match === null || match[1]!.endsWith('.gguf')) return undefined
-  return { id: match[1]!, file: match[2], revision: undefined }
+/** Whether a text has the form of `owner/name`. */
+export function isRepositoryId(text: string): boolean {
+  return /^\w[\w.-]*\/\w[\w.-]*$/.test(text) && !/\.gguf$/i.test(text)
 }
 
-/** The repository of whose page this is the address: `<endpoint>/owner/name`, also with `/tree/<revision>`. */
-export function parseHubUrl(text: string, endpoint: string): HubModelId | undefined {
-  const prefix = `${endpoint.replace(/\/+$/, '')}/`
-  if (!text.startsWith(prefix)) return undefined
-  const match = /^(\w[\w.-]*\/\w[\w.-]*?)(?:\/tree\/([^/]+))?\/?$/.exec(text.slice(prefix.length))
-  return match === null ? undefined : { id: match[1]!, file: undefined, revision: match[2] }
+const modelId =
+  /^(?<id>[^/@]+\/[^/@]+)(?:@(?<revision>refs\/[^/]+\/[^/]+|[^/]+|.+))?(?:\/(?<file>.+\.gguf))?$/i
+
+/**
+ * What `owner/name`, `owner/name@revision`, `owner/name/file.gguf` or `owner/name@revision/file.gguf` means. Undefined
+ * unless the text has the form of an id; it may be a path all the same.
+ */
+export function parseHubModelId(text: string): HubModelId | undefined {
+  const { id = '', revision, file } = modelId.exec(text)?.groups ?? {}
+  return isRepositoryId(id) ? { id, file, revision } : undefined
 }
 
 /**
  * The GGUF file that is meant, or undefined for the folder: safetensors are preferred where there are both.
  * Throws `weights/missing` where neither is there or it is not clear which file is meant.
  */
-export function ggufFileOf({ id, files }: HubRepository, file: string | undefined): string | undefined {
+export function ggufFileOf(
+  { id, files }: { readonly id: string; readonly files: ReadonlyMap<string, unknown> },
+  file: string | undefined,
+): string | undefined {
   const ggufFiles = [...files.keys()].filter((path) => path.endsWith('.gguf')).sort()
   if (file !== undefined) {
     if (files.has(file)) return file

@@ -1,6 +1,7 @@
 // The network as remote sources see it, all of it injected, and the one loop that tries again.
 // Not here: what is asked for (httpSource.ts, hub.ts).
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
+import { onAbort } from '../../core/onAbort.ts'
 
 /** What is asked of fetch. */
 export type NetworkInit = {
@@ -37,15 +38,14 @@ export const platformNetwork: Network = {
   fetch: (url, init) => globalThis.fetch(url, { cache: 'no-store', ...init }),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
-      const stop = (): void => {
+      const unlisten = onAbort(signal, () => {
         clearTimeout(timer)
         reject(cancelled('a pause before trying again', signal?.reason))
-      }
+      })
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop)
+        unlisten()
         resolve()
       }, ms)
-      signal?.addEventListener('abort', stop, { once: true })
     }),
   random: () => Math.random(),
   now: () => Date.now(),
@@ -117,18 +117,17 @@ export async function retrying<T>(
 async function watched<T>(stallMs: number, signal: AbortSignal | undefined, attempt: Attempt<T>): Promise<T> {
   const controller = new AbortController()
   const stall = (): void => controller.abort(new Retryable(`no bytes for ${stallMs / 1000} s`))
-  const stop = (): void => controller.abort(signal?.reason)
   let timer = setTimeout(stall, stallMs)
   const isAlive = (): void => {
     clearTimeout(timer)
     timer = setTimeout(stall, stallMs)
   }
-  signal?.addEventListener('abort', stop, { once: true })
+  const unlisten = onAbort(signal, () => controller.abort(signal?.reason))
   try {
     return await attempt(controller.signal, isAlive)
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', stop)
+    unlisten()
     // Whatever the attempt left open is closed.
     controller.abort()
   }

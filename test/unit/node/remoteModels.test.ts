@@ -38,12 +38,17 @@ function putFolder(folder: string, at: string): void {
 }
 
 /** What the hub tells of files that the server has below `owner/name`. */
-function putHubList(id: string): void {
+function putHubList(id: string, more: object = {}): void {
   const prefix = `/${id}/resolve/${commit}/`
   const siblings = [...server.files]
     .filter(([path]) => path.startsWith(prefix))
     .filter(([path]) => !path.includes('?'))
-    .map(([path, { bytes }]) => ({ rfilename: path.slice(prefix.length), size: bytes.length, blobId: path }))
+    .map(([path, { bytes }]) => ({
+      rfilename: path.slice(prefix.length),
+      size: bytes.length,
+      blobId: path,
+      ...more,
+    }))
   server.put(`api/models/${id}/revision/main?blobs=true`, JSON.stringify({ sha: commit, siblings }))
 }
 
@@ -99,13 +104,16 @@ test("a hub id gives PyTorch's tokens, and the hub the token from the environmen
 })
 
 test.each([
-  ['a URL', (url: string) => `${url}/owner/gguf/resolve/${commit}/llama.gguf?download=true`],
+  ['a URL', (url: string) => `${url}/elsewhere/llama.gguf?download=true`],
+  ['its download', (url: string) => `${url}/owner/gguf/resolve/main/llama.gguf?download=true`],
+  ['its page', (url: string) => `${url}/owner/gguf/blob/main/llama.gguf`],
+  ['a hub id and a revision', () => 'owner/gguf@main'],
   ['a hub id', () => 'owner/gguf'],
   ['a hub id and a file', () => 'owner/gguf/llama.gguf'],
   ["a repository's page", (url: string) => `${url}/owner/gguf`],
 ])('a GGUF file is opened by %s', async (_what, modelOf) => {
   const path = `owner/gguf/resolve/${commit}/llama.gguf`
-  for (const query of ['', '?download=true']) server.put(`${path}${query}`, readFileSync(gguf))
+  for (const file of [path, 'elsewhere/llama.gguf?download=true']) server.put(file, readFileSync(gguf))
   putHubList('owner/gguf')
   const local = await openModel(gguf)
   const remote = await openModel(modelOf(server.url), { cacheDir })
@@ -113,6 +121,22 @@ test.each([
   const name = 'model.embed_tokens.weight'
   expect(await remote.checkpoint.read(name, 5, 50)).toEqual(await local.checkpoint.read(name, 5, 50))
   await Promise.all([remote.close(), local.close()])
+})
+
+test("an address of the hub's pages gets the token, and its bytes are compared with their hash", async () => {
+  const path = `owner/gguf/resolve/${commit}/llama.gguf`
+  server.put(path, readFileSync(gguf))
+  putHubList('owner/gguf', { lfs: { sha256: '0'.repeat(64) } })
+  const loading = openModel(`${server.url}/owner/gguf/resolve/main/llama.gguf`, { cacheDir })
+  // All of so small a file is read with its header.
+  await expect(loading).rejects.toMatchObject({ code: 'file/hash' })
+  expect(server.requests.map(({ authorization }) => authorization)).not.toContain(undefined)
+})
+
+test('a revision that the name of a model says cannot be another one', async () => {
+  const loading = openModel('owner/gqa@v1', { revision: 'v2', cacheDir })
+  await expect(loading).rejects.toMatchObject({ code: 'engine/input', where: 'revision' })
+  expect(server.requests).toEqual([])
 })
 
 describe('what is not there', () => {

@@ -1,6 +1,7 @@
 // The weight cache over a real server: what is fetched once stays, survives crashes, damage, full disks and the loss of
 // the network, and never mixes two versions of a file.
 
+import { getEventListeners } from 'node:events'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, type ByteSource, type FileStore } from '../../../../src/core/files.ts'
@@ -102,10 +103,26 @@ describe('reading', () => {
     expect(storage.entries.size).toBe(0)
   })
 
-  test('a file that the server gives no version of keeps nothing', async () => {
+  test('files that the server gives no version of are not kept, which is told once', async () => {
     server.files.set('/m/large.bin', { bytes: large })
-    expectBytes(await readAll(openStore()), large)
+    server.files.set('/m/small.txt', { bytes: new TextEncoder().encode('small') })
+    const store = openStore()
+    expectBytes(await readAll(store), large)
+    expectBytes(await readAll(store, 'small.txt'), new TextEncoder().encode('small'))
     expect(storage.chunkKeys).toEqual([])
+    expect(notices).toEqual([
+      'The weight cache cannot keep m/large.bin: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.',
+    ])
+  })
+
+  test('of many files at once listens once to the signal, and no longer than they are open', async () => {
+    const { signal } = new AbortController()
+    const store = openStore({ signal })
+    const sources = await Promise.all(Array.from({ length: 20 }, () => store.open('large.bin')))
+    await Promise.all(sources.map((source) => source!.read(0, 10)))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    for (const source of sources) await source!.close?.()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('small, empty and absent files works', async () => {
