@@ -16,8 +16,8 @@ export { memoryStore, type ByteSource, type FileStore } from './core/files.ts'
 
 export interface WebEngineOptions extends EngineOptions, ModelOptions {
   /**
-   * Files, a store, a hub id (`owner/name` or `owner/name/file.gguf`), or the address of a folder or a .gguf file;
-   * relative ones begin with `/`, `./` or `../` and are relative to the page.
+   * Files, a store, a hub id (`owner/name` or `owner/name/file.gguf`, also with `@revision` behind the name), or the address
+   * of a folder, a .gguf file or a page of the hub; relative ones begin with `/`, `./` or `../` and are relative to the page.
    */
   model: ModelSource
   /** Where the engine runs; `false` is this thread. Default: a worker of its own, or this thread with `device`. */

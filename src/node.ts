@@ -16,6 +16,7 @@ import { softwareBudget } from './engine/memoryPlan.ts'
 import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
 import { nodeHashing } from './node/hashing.ts'
 import { openNamedModel } from './node/modelSource.ts'
+import { steadyNetwork } from './node/steadyFetch.ts'
 import { modelCache as modelCacheIn } from './weights/remote/modelCache.ts'
 
 export type * from './api/types.ts'
@@ -65,6 +66,7 @@ function remoteOptions({
     ...options,
     storage: cache === false ? undefined : diskChunks(cacheDir ?? defaultCacheDir(env)),
     hashing: nodeHashing,
+    network: steadyNetwork,
     // As the tools of Hugging Face have it; a token from the environment goes to the hub alone.
     hubToken: nonEmpty(env['HF_TOKEN']),
     endpoint: endpointOf(env['HF_ENDPOINT']),

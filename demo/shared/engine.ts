@@ -40,7 +40,8 @@ export const labelOf = (choice: ModelChoice): string => {
 /** A hub id as it is; of an address the folder or the file. */
 function labelOfName(name: string): string {
   if (!name.includes(':')) return name
-  const path = name.replace(/[?#].*$/, '').replace(/\/+$/, '')
+  // The page of a hub's repository at a revision is called as the repository is.
+  const path = name.replace(/[?#].*$/, '').replace(/(\/(tree|resolve)\/[^/]+)?\/*$/, '')
   return path.slice(path.lastIndexOf('/') + 1)
 }
 

@@ -1,6 +1,7 @@
 // What goes wrong, under the names that the Prompt API gives it.
 
 import type { FaultCode } from '../core/errors.ts'
+import { onAbort } from '../core/onAbort.ts'
 
 /** Whether an error is the fault of that code; also one of another copy of the library. */
 export function isFault(error: unknown, code: FaultCode): boolean {
@@ -33,10 +34,8 @@ export function notSupported(what: string): DOMException {
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    const end = (): void => signal.removeEventListener('abort', onAbort)
-    promise.then(resolve, reject).finally(end)
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    promise.then(resolve, reject).finally(onAbort(signal, stop))
   })
 }

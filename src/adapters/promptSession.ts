@@ -2,6 +2,7 @@
 // exchange that fails or is aborted leaves no trace. Not here: the check of messages (promptInput.ts).
 
 import type { ChatMessage, Engine } from '../api/types.ts'
+import { onAbort } from '../core/onAbort.ts'
 import { notSupported, quotaExceeded, toDomException, unlessAborted } from './promptErrors.ts'
 import { toChatMessages, type PromptInput } from './promptInput.ts'
 
@@ -64,8 +65,8 @@ export class LanguageModelSession extends EventTarget {
     const usage = await unlessAborted(countTokens(engine, messages, signal), signal)
     if (usage > engine.maxSeqLen) throw quotaExceeded(engine.maxSeqLen, usage)
     const session = new LanguageModelSession(settings, { messages, numInitial: messages.length, usage })
-    const { signal: destroyed } = session.#destruction
-    signal?.addEventListener('abort', () => session.#destruction.abort(signal.reason), { signal: destroyed })
+    const unlisten = onAbort(signal, () => session.#destruction.abort(signal?.reason))
+    onAbort(session.#destruction.signal, unlisten)
     return session
   }
 

@@ -104,8 +104,8 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     dtype: options.dtype,
     vocabSize: config.vocabSize,
     maxSeqLen: options.maxSeqLen,
-    chat: { completions: completions(streamChat, wholeChat) },
-    completions: completions(streamText, wholeText),
+    chat: { completions: completions('chat', streamChat, wholeChat) },
+    completions: completions('text', streamText, wholeText),
     async countTokens(prompt, { signal } = {}) {
       llm.checkLive()
       throwIfCancelled(signal ?? undefined, 'tokens')

@@ -3,11 +3,11 @@
 
 import { RuntimeFault, invariant } from '../core/errors.ts'
 import { inspectPlans, type ModelInspection } from '../engine/inspection.ts'
-import { kernelTimes, type KernelTime, type TimedStep } from '../engine/kernelTimes.ts'
+import { kernelTimes, type KernelTime } from '../engine/kernelTimes.ts'
 import type { CacheState } from '../engine/llm/cacheState.ts'
 import type { LlmEngine } from '../engine/llm/llmEngine.ts'
+import type { TimedEngineStep } from '../engine/llm/modelRunner.ts'
 import { plainParams } from '../engine/llm/sequence.ts'
-import type { DimEnv } from '../graph/dim.ts'
 import { checkCount } from './options.ts'
 
 /** What to time. */
@@ -77,7 +77,7 @@ async function profile(
   const maxNewTokens = checkCount('newTokens', newTokens, options.maxSeqLen - 1)
   const room = options.maxSeqLen - maxNewTokens
   const length = checkCount('promptTokens', promptTokens ?? Math.min(32, room), room)
-  const steps: (TimedStep & { readonly dims: DimEnv })[] = []
+  const steps: TimedEngineStep[] = []
   const prompt = Array.from({ length }, (_, index) => (index * 7919) % config.vocabSize)
   // What a driver puts off until a kernel first runs is nobody's time.
   for await (const _ of llm.generate(plainParams(prompt, 1), signal));
@@ -91,9 +91,7 @@ async function profile(
   // Others than before, where the device was lost on the way.
   return llm.plans.flatMap((plan, index) =>
     (['prefill', 'decode'] as const).flatMap((kind) => {
-      const own = steps.filter(
-        (step) => step.plan === plan && (step.dims.T === step.dims.S) === (kind === 'decode'),
-      )
+      const own = steps.filter((step) => step.plan === plan && step.isPrefill === (kind === 'prefill'))
       return own.length === 0 ? [] : [stepProfile(kind, index, own)]
     }),
   )
@@ -102,7 +100,7 @@ async function profile(
 function stepProfile(
   kind: StepProfile['kind'],
   plan: number,
-  steps: readonly (TimedStep & { readonly dims: DimEnv })[],
+  steps: readonly TimedEngineStep[],
 ): StepProfile {
   const dispatchMs = Array.from({ length: steps[0]!.plan.dispatches.length }, (_, index) => {
     const nanoseconds = steps.reduce((sum, step) => sum + (step.nanoseconds?.[index] ?? 0), 0)

@@ -1,10 +1,11 @@
 // Checks of what a load is given, before anything is opened. Not here: ranges, which depend on the model (model.ts).
 
 import { isRecord } from '../core/files.ts'
+import { checkOptionNames } from './fields.ts'
 import { checkSignal, checkTypes, inputFault, withoutNulls } from './options.ts'
 import type { EngineOptions, ModelOptions, ModelSource } from './types.ts'
 
-/** The options without what is null, which is as left out. Throws engine/input for those of a wrong type. */
+/** The options without what is null, which is as left out. Throws engine/input for those of a wrong type and for those that there are not. */
 export function checkLoadOptions<T extends EngineOptions & ModelOptions>(options: T): T {
   const isObject: boolean = isRecord(options)
   if (!isObject) throw inputFault('options', 'an object', options)
@@ -12,6 +13,7 @@ export function checkLoadOptions<T extends EngineOptions & ModelOptions>(options
   checkTypes(options, 'string', ['revision', 'token'])
   checkTypes(options, 'boolean', ['cache', 'deterministic', 'warmUp'])
   checkSignal(options.signal)
+  checkOptionNames(options)
   return withoutNulls(options)
 }
 

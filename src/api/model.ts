@@ -103,8 +103,8 @@ function checkSizes(spec: LlmSpec, checkpoint: Checkpoint): void {
   checkTensors(spec.telltaleWeights(), checkpoint)
 }
 
-/** Longest sequence unless asked otherwise: long contexts cost memory that few need. */
-const defaultMaxSeqLen = 4096
+/** Longest sequence unless asked for more: long contexts cost memory that few need. */
+const modestMaxSeqLen = 4096
 
 /** What a caller asks, with what an entry knows of the machine. */
 export interface LoadOptions extends EngineOptions, Pick<ModelOptions, 'onNotice'> {
@@ -116,7 +116,7 @@ export interface LoadOptions extends EngineOptions, Pick<ModelOptions, 'onNotice
 export function engineOptions(config: LlmConfig, options: LoadOptions): LlmEngineOptions {
   const maxSeqLen = checkCount(
     'maxSeqLen',
-    options.maxSeqLen ?? Math.min(config.maxSeqLen, defaultMaxSeqLen),
+    options.maxSeqLen ?? Math.min(config.defaultMaxSeqLen, modestMaxSeqLen),
     config.maxSeqLen,
   )
   const maxNumSeqs = checkCount('maxNumSeqs', options.maxNumSeqs ?? 8, 256)

@@ -6,20 +6,22 @@ import { shown, type FileStore } from '../core/files.ts'
 import { ggufFileOf, isGgufName, isPartName } from '../weights/modelFiles.ts'
 import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
-import { defaultEndpoint, openHubRepository } from '../weights/remote/hub.ts'
-import { parseHubModelId, parseHubUrl } from '../weights/remote/hubModel.ts'
+import { openHubRepository } from '../weights/remote/hub.ts'
+import { defaultEndpoint, parseHubUrl, type HubAddress } from '../weights/remote/hubAddress.ts'
+import { parseHubModelId } from '../weights/remote/hubModel.ts'
 import { httpStore, splitFileUrl } from '../weights/remote/httpStore.ts'
 import { platformNetwork, type Network } from '../weights/remote/network.ts'
 import { portableHashing, type Hashing } from '../weights/remote/sha256.ts'
 import { TransferMeter, type TransferProgress } from '../weights/remote/transferMeter.ts'
 import { openGgufModel, openModelStore, type LoadedModel } from './model.ts'
+import { inputFault } from './options.ts'
 import type { ModelOptions } from './types.ts'
 
 export interface RemoteModelOptions extends Pick<ModelOptions, 'revision' | 'token' | 'signal' | 'onNotice'> {
   /** Where files are kept; undefined: nowhere. */
   readonly storage: ChunkStorage | undefined
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined
-  /** For hub ids, where `token` is not given. */
+  /** For the hub at `endpoint`, where `token` is not given. */
   readonly hubToken?: string | undefined
   /** Address of the hub. Default https://huggingface.co. */
   readonly endpoint?: string | undefined
@@ -33,34 +35,48 @@ export function isUrl(model: string): boolean {
 }
 
 /**
- * Opens `http(s)://…` (a folder in the layout of Hugging Face, a .gguf file, or the page of a hub repository),
- * `owner/name` or `owner/name/file.gguf`. Only headers, configuration and tokenizer are read.
+ * Opens `http(s)://…` (a folder in the layout of Hugging Face, a .gguf file, or the page of a hub repository or its file),
+ * `owner/name` or `owner/name/file.gguf`, both with `@revision` behind the name. Only headers, configuration and tokenizer
+ * are read.
  * Throws `weights/*`, `model/*` and `file/*` faults.
  */
 export async function openRemoteModel(model: string, options: RemoteModelOptions): Promise<LoadedModel> {
   const { hashing = portableHashing, network = platformNetwork, storage, signal, onNotice } = options
   const meter = options.onProgress && new TransferMeter(options.onProgress)
   const cache: ChunkCacheOptions = { storage, hashing, signal, onNotice, meter }
-  const { endpoint = defaultEndpoint } = options
-  const hubModel = isUrl(model) ? parseHubUrl(model, endpoint) : parseHubModelId(model)
-  if (hubModel !== undefined) {
-    const repository = await openHubRepository(hubModel.id, {
+  const endpoint = (options.endpoint ?? defaultEndpoint).replace(/\/+$/, '')
+  const address = hubAddressOf(model, endpoint)
+  if (address !== undefined) {
+    const repository = await openHubRepository(address.id, {
       network,
       hashing,
       storage,
-      endpoint,
+      endpoint: address.endpoint,
       signal,
-      revision: options.revision ?? hubModel.revision,
-      token: options.token ?? options.hubToken,
+      revision: revisionOf(address, options),
+      token: options.token ?? (address.endpoint === endpoint ? options.hubToken : undefined),
     })
     const { id, files, store } = repository
-    return openStore(cachedStore(store, cache), id, ggufFileOf(id, [...files.keys()], hubModel.file))
+    return openStore(cachedStore(store, cache), id, ggufFileOf(id, [...files.keys()], address.file))
   }
   const { folder, file } = splitFileUrl(model)
   if (isPartName(file)) throw partFault(file, folder)
   const isGguf = isGgufName(file)
   const remote = httpStore(isGguf ? folder : model, { network, signal, token: options.token })
   return openStore(cachedStore(remote, cache), remote.model, isGguf ? file : undefined)
+}
+
+function hubAddressOf(model: string, endpoint: string): HubAddress | undefined {
+  if (isUrl(model)) return parseHubUrl(model, endpoint)
+  const id = parseHubModelId(model)
+  return id && { endpoint, ...id }
+}
+
+/** Throws engine/input where the model's name says another revision than the option. */
+function revisionOf({ id, revision }: HubAddress, options: RemoteModelOptions): string | undefined {
+  if (revision === undefined || options.revision === undefined || options.revision === revision)
+    return revision ?? options.revision
+  throw inputFault('revision', `${revision}, as the name of ${id} says, or none`, options.revision)
 }
 
 async function openStore(

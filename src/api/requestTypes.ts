@@ -8,7 +8,10 @@ import type { ChatMessage } from '../text/chatTemplate.ts'
  */
 export type FinishReason = 'stop' | 'length'
 
-/** What all requests may say. Throws engine/input for what is out of range or of another type. */
+/**
+ * What all requests may say. Throws engine/input for what is out of range or of another type, for fields that there are
+ * not, and for those of OpenAI's that would change an answer and are not supported; others of OpenAI's are ignored.
+ */
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.7. */
   temperature?: number

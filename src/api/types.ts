@@ -77,11 +77,17 @@ export interface ModelOptions {
   onNotice?: (message: string) => void
 }
 
-/** How a model is loaded and run. Throws engine/input for what is out of range or of another type; null is as left out. */
+/**
+ * How a model is loaded and run. Throws engine/input for what is out of range or of another type, and for options that
+ * there are not; null is as left out.
+ */
 export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
-  /** Longest prompt and answer together. Default: the model's, at most 4096. */
+  /**
+   * Longest prompt and answer together. Default: the model's, at most 4096; with `dynamic` rope the length that it was
+   * trained for, since longer ones change what shorter ones get.
+   */
   maxSeqLen?: number
   /** Sequences that may run at once. Default 8. */
   maxNumSeqs?: number

@@ -9,7 +9,7 @@ import { loadWeights } from '../engine/loadWeights.ts'
 import { numElements, type DimEnv } from '../graph/dim.ts'
 import { valueOf, type Graph, type Op } from '../graph/graph.ts'
 import type { FloatDType } from '../graph/opDef.ts'
-import type { OpKind } from '../graph/ops/index.ts'
+import { opDef, type OpKind } from '../graph/ops/index.ts'
 import { wgslKernels } from '../kernels/index.ts'
 import type { KernelVariant } from '../kernels/spec.ts'
 import type { LlmSpec } from '../models/spec.ts'
@@ -21,7 +21,7 @@ import { forceVariant, type Verdict } from './forcedVariant.ts'
 import { isolateOps, type IsolatedOp } from './isolate.ts'
 import type { Roofs } from './roofs.ts'
 import { median } from './statistics.ts'
-import { syntheticCheckpoint, syntheticSpec } from './synthetic.ts'
+import { syntheticSpec, syntheticTensors } from './synthetic.ts'
 import { opFlops } from './work.ts'
 
 export interface KernelBenchOptions {
@@ -61,6 +61,31 @@ export interface KernelResult extends Verdict {
 /** Op kinds that have kernels: what `family` may name. */
 export const kernelFamilies: readonly string[] = Object.keys(wgslKernels.specs)
 
+/** Names of all variants of all kernels. */
+export const kernelVariants: readonly string[] = Object.values(wgslKernels.specs).flatMap(({ variants }) =>
+  variants.map(({ name }) => name),
+)
+
+/** Op kinds that are left once the passes have fused others. */
+export function kindsOf(
+  { capabilities }: Device,
+  {
+    models,
+    tokens,
+    contextTokens,
+    dtype,
+  }: Pick<KernelBenchOptions, 'models' | 'tokens' | 'contextTokens' | 'dtype'>,
+): OpKind[] {
+  const ops = models.flatMap((model) =>
+    tokens.flatMap((count) => {
+      const step = stepOf(count, contextTokens)
+      return graphOf(syntheticSpec(model, 1), step, dtype, bindingLimit(capabilities)).ops
+    }),
+  )
+  return [...new Set(ops.map(({ kind }) => kind))].filter((kind) => opDef(kind).view !== true)
+}
+
+/** Throws engine/cancelled after the run during which the signal fires. */
 export async function benchKernels(device: Device, options: KernelBenchOptions): Promise<KernelResult[]> {
   const results: KernelResult[] = []
   for (const model of options.models) {
@@ -150,7 +175,7 @@ async function timeVariant(
     // Plain variants reach a few per cent of the roof.
     const expected = roofSeconds * op.copies * (runs + 1) * 10
     if (expected > maxSeconds) return skip(`would take about ${Math.ceil(expected)} s`)
-    const seconds = await timePlan(device, plan, step, op, runs)
+    const seconds = await timePlan(device, plan, step, op, options)
     return {
       ...head,
       ...verdict(),
@@ -172,17 +197,18 @@ async function timePlan(
   plan: Plan,
   step: StepShape,
   { graph, copies }: IsolatedOp,
-  runs: number,
+  { runs, signal }: KernelBenchOptions,
 ): Promise<number> {
-  const weights = await loadWeights(device, [plan], syntheticCheckpoint('kernels', graph))
+  const weights = await loadWeights(device, [plan], syntheticTensors('kernels', graph), { signal })
   try {
-    const loaded = await preparePlans(device, [plan], weights)
+    const loaded = await preparePlans(device, [plan], weights, signal)
     try {
       const prepared = loaded.plans[0]!
       const inputs = writeInputs(plan, step)
       const [output] = Object.keys(plan.outputs)
       const seconds: number[] = []
       for (let run = 0; run <= runs; run++) {
+        throwIfCancelled(signal, 'bench kernels')
         const begin = performance.now()
         const profiled = await device.profile?.(prepared, inputs, [output!])
         if (profiled === undefined) {

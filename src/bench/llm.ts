@@ -4,16 +4,18 @@
 import { createEngineFacade } from '../api/engine.ts'
 import { engineOptions } from '../api/model.ts'
 import type { AdapterInfo, Engine } from '../api/types.ts'
+import { RuntimeFault } from '../core/errors.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blocksFor } from '../engine/load.ts'
 import { fitPlans } from '../engine/fit.ts'
 import type { FloatDType } from '../graph/opDef.ts'
-import { isDecode, meterDevice, type Meter } from './meter.ts'
+import { meterDevice, type Meter } from './meter.ts'
 import { kernelTimes, type KernelTime } from '../engine/kernelTimes.ts'
 import type { Roofs } from './roofs.ts'
-import { median, samplesOf, type Samples } from './statistics.ts'
+import { samplesOf, type Samples } from './statistics.ts'
 import type { BenchModel } from './synthetic.ts'
+import { generateOnce, type TimedRun } from './timedRun.ts'
 import { prefillFlops, weightBytesOf } from './work.ts'
 
 export interface LlmBenchOptions {
@@ -48,8 +50,10 @@ export interface LlmBench {
   readonly ttftMs: Samples
   /** Prompt tokens of all sequences over the time to their last first token. */
   readonly prefillTokensPerSecond: Samples
-  /** Tokens after the first ones, over the time after them. */
+  /** Tokens after the last first one, over the time after it: sequences that ended by then count for nothing. */
   readonly decodeTokensPerSecond: Samples
+  /** Mean in that time; fewer than `batch` where the first sequences end before the last prompt is computed. */
+  readonly sequencesPerDecodeStep: number
   /** Encode and submit of one decode step. */
   readonly cpuMsPerDecodeStep: Samples
   readonly dispatchesPerDecodeStep: number
@@ -80,7 +84,6 @@ export async function benchLlm(
   // Fewer blocks or tokens would make another benchmark of it.
   const budget =
     options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
-  const { plans } = fitPlans(model.name, model.spec, llmOptions, device.capabilities, budget)
   const roofs: Roofs[] = []
   const measureRoofs = async (): Promise<void> => {
     if (options.measureRoofs === undefined) return
@@ -91,6 +94,7 @@ export async function benchLlm(
   const beginLoad = performance.now()
   const llm = await LlmEngine.load(meter.device, model.spec, model.checkpoint, {
     ...llmOptions,
+    budget,
     onProgress: (loaded, total) => onPhase?.(`weights ${Math.floor((100 * loaded) / total)} %`),
   })
   const loadSeconds = (performance.now() - beginLoad) / 1000
@@ -101,24 +105,30 @@ export async function benchLlm(
       await generateOnce(engine, model, { ...options, newTokens: Math.min(newTokens, 4) })
     }
     meter.take()
-    const timed: Timed[] = []
+    const timed: TimedRun[] = []
     await measureRoofs()
     for (let i = 0; i < runs; i++) {
       onPhase?.(`run ${i + 1} of ${runs}`)
       timed.push(await generateOnce(engine, model, options))
       await measureRoofs()
     }
-    const decodeSteps = meter.take().filter(isDecode)
+    const decodeSteps = meter.take().filter(({ isPrefill }) => !isPrefill)
     const bytes = device.memory()
     const gpuMs = device.profile === undefined ? undefined : await profile(engine, model, meter, options)
     signal?.throwIfAborted()
 
     const prefill = samplesOf(timed.map(({ prefillMs }) => (batch * promptTokens * 1000) / prefillMs))
-    const decode = samplesOf(timed.map(({ decodeMs }) => (batch * newTokens * 1000) / decodeMs))
+    const decode = samplesOf(timed.map(({ decoded, decodeMs }) => (decoded * 1000) / decodeMs))
     const plan = decodeSteps[0]?.plan
     const weightBytesPerStep = plan === undefined ? 0 : weightBytesOf(plan)
-    const decodeGigabytesPerSecond = scaled(decode, weightBytesPerStep / batch / 1e9)
-    const prefillGflops = scaled(prefill, prefillFlops(plans[0]!.graph, promptTokens) / promptTokens / 1e9)
+    // The sequence with the last prompt is in every step after it.
+    const decodeGigabytesPerSecond = samplesOf(
+      timed.map(({ decodeMs }) => (newTokens * weightBytesPerStep) / decodeMs / 1e6),
+    )
+    const prefillGflops = scaled(
+      prefill,
+      prefillFlops(llm.plans[0]!.graph, promptTokens) / promptTokens / 1e9,
+    )
     return {
       model: model.name,
       adapter: device.adapter,
@@ -132,6 +142,8 @@ export async function benchLlm(
       ttftMs: samplesOf(timed.map(({ ttftMs }) => ttftMs)),
       prefillTokensPerSecond: prefill,
       decodeTokensPerSecond: decode,
+      sequencesPerDecodeStep:
+        timed.reduce((sum, { decoded }) => sum + decoded, 0) / (timed.length * newTokens),
       cpuMsPerDecodeStep: samplesOf(decodeSteps.map(({ cpuMs }) => cpuMs)),
       dispatchesPerDecodeStep: plan?.dispatches.length ?? 0,
       weightBytesPerStep,
@@ -145,6 +157,30 @@ export async function benchLlm(
     }
   } finally {
     await engine.dispose()
+  }
+}
+
+/**
+ * Most layers with which a model keeps the budget, 0 if there are none; undefined without a budget, and where a single
+ * layer cannot be planned.
+ */
+export function layersWithin(
+  { capabilities }: Device,
+  modelOf: (layers: number) => BenchModel,
+  options: Pick<LlmBenchOptions, 'dtype' | 'promptTokens' | 'newTokens' | 'batch' | 'maxMemoryBytes'>,
+): number | undefined {
+  if (options.maxMemoryBytes === undefined) return undefined
+  const bytesOf = (layers: number): number => {
+    const model = modelOf(layers)
+    return fitPlans(model.name, model.spec, engineOptionsFor(model, options), capabilities).memory.totalBytes
+  }
+  try {
+    const one = bytesOf(1)
+    // Each layer takes as much as the one before.
+    return Math.max(0, 1 + Math.floor((options.maxMemoryBytes - one) / (bytesOf(2) - one)))
+  } catch (error) {
+    if (error instanceof RuntimeFault) return undefined
+    throw error
   }
 }
 
@@ -162,7 +198,13 @@ function fractionOf({ runs }: Samples, roofs: readonly Roofs[], kind: 'read' | '
 /** As the library would choose, but with memory for exactly the sequences of this benchmark. */
 function engineOptionsFor(
   { spec }: BenchModel,
-  { dtype, promptTokens, newTokens, batch, signal }: LlmBenchOptions,
+  {
+    dtype,
+    promptTokens,
+    newTokens,
+    batch,
+    signal,
+  }: Pick<LlmBenchOptions, 'dtype' | 'promptTokens' | 'newTokens' | 'batch' | 'signal'>,
 ): LlmEngineOptions {
   const maxSeqLen = promptTokens + newTokens + 1
   return {
@@ -170,61 +212,6 @@ function engineOptionsFor(
     numBlocks: batch * blocksFor(maxSeqLen),
     signal,
   }
-}
-
-interface Timed {
-  /** Median over the sequences. */
-  readonly ttftMs: number
-  /** To the last first token. */
-  readonly prefillMs: number
-  /** From there to the last token. */
-  readonly decodeMs: number
-  /** Of the first sequence. */
-  readonly tokens: readonly number[]
-}
-
-async function generateOnce(
-  engine: Engine,
-  { spec }: BenchModel,
-  { promptTokens, newTokens, batch, signal }: LlmBenchOptions,
-): Promise<Timed> {
-  const begin = performance.now()
-  const sequences = Array.from({ length: batch }, async (_, index) => {
-    const stream = engine.completions.create({
-      prompt: promptOf(promptTokens, spec.config.vocabSize, index),
-      temperature: 0,
-      max_tokens: newTokens + 1,
-      stream: true,
-      ...(signal === undefined ? {} : { signal }),
-    })
-    const times: number[] = []
-    const tokens: number[] = []
-    for await (const { choices } of stream) {
-      if ((choices[0]?.tokens.length ?? 0) > 0) times.push(performance.now())
-      tokens.push(...(choices[0]?.tokens ?? []))
-    }
-    return { first: times[0]!, last: times.at(-1)!, tokens }
-  })
-  const ends = await Promise.all(sequences)
-  const lastFirst = Math.max(...ends.map(({ first }) => first))
-  return {
-    ttftMs: median(ends.map(({ first }) => first - begin)),
-    prefillMs: lastFirst - begin,
-    decodeMs: Math.max(...ends.map(({ last }) => last)) - lastFirst,
-    tokens: ends[0]?.tokens ?? [],
-  }
-}
-
-/** Special tokens and bytes, with which Llama's vocabulary begins. */
-const numSpecial = 260
-
-/** Ids spread over the vocabulary, different for each sequence; benchmarks of other runtimes use the same. */
-function promptOf(length: number, vocabSize: number, sequence: number): number[] {
-  const first = Math.min(numSpecial, vocabSize >> 1)
-  return Array.from(
-    { length },
-    (_, i) => first + (((i + sequence * 31) * 7919 + 104_729) % (vocabSize - first)),
-  )
 }
 
 const profiledTokens = 8
@@ -243,12 +230,13 @@ async function profile(
     meter.isProfiling = false
   }
   const steps = meter.take()
+  const decodeSteps = steps.filter(({ isPrefill }) => !isPrefill)
   return {
     // All steps of the prompt together, but the mean of the decode steps.
     prefill: kernelTimes(
-      steps.filter((step) => !isDecode(step)),
+      steps.filter(({ isPrefill }) => isPrefill),
       1,
     ),
-    decode: kernelTimes(steps.filter(isDecode), steps.filter(isDecode).length),
+    decode: kernelTimes(decodeSteps, decodeSteps.length),
   }
 }

@@ -1,12 +1,12 @@
 // A Device that notes what each step costs, around any other: an engine runs on it unchanged.
 
 import type { Device } from '../device/device.ts'
-import type { DimEnv } from '../graph/dim.ts'
 import type { Plan } from '../plan/types.ts'
 
-export interface MeteredStep {
+interface MeteredStep {
   readonly plan: Plan
-  readonly dims: DimEnv
+  /** Whether tokens of prompts are computed in it. */
+  readonly isPrefill: boolean
   /** From the call of `run` until it returned its promise: encode and submit. */
   readonly cpuMs: number
   /** By dispatch; only of profiled steps. */
@@ -28,18 +28,18 @@ export function meterDevice(inner: Device): Meter {
       ...inner,
       async run(prepared, step, outputs, batch) {
         const { plan } = prepared
-        const { dims } = step
+        const isPrefill = step.isPrefill === true
         if (meter.isProfiling && inner.profile !== undefined) {
           const begin = performance.now()
           const promise = inner.profile(prepared, step, outputs)
           const cpuMs = performance.now() - begin
           const profiled = await promise
-          steps.push({ plan, dims, cpuMs, nanoseconds: profiled.nanoseconds })
+          steps.push({ plan, isPrefill, cpuMs, nanoseconds: profiled.nanoseconds })
           return profiled.outputs
         }
         const begin = performance.now()
         const promise = inner.run(prepared, step, outputs, batch)
-        steps.push({ plan, dims, cpuMs: performance.now() - begin, nanoseconds: undefined })
+        steps.push({ plan, isPrefill, cpuMs: performance.now() - begin, nanoseconds: undefined })
         return promise
       },
     },
@@ -51,9 +51,4 @@ export function meterDevice(inner: Device): Meter {
     isProfiling: false,
   }
   return meter
-}
-
-/** Every token of the step belongs to another sequence. */
-export function isDecode({ dims }: MeteredStep): boolean {
-  return dims.T === dims.S
 }

@@ -1,7 +1,7 @@
 // Runs one small shader over buffers of a GPUDevice and tells how long it took. Below the Device interface, because a
 // roof is a property of the adapter and not of our plans.
 
-import { RuntimeFault } from '../core/errors.ts'
+import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import { median, samplesOf, type Samples } from './statistics.ts'
 
 /** Invocations of a workgroup in every probe. */
@@ -24,8 +24,8 @@ export interface ProbeLaunch {
 }
 
 export interface Probe {
-  /** Seconds of `repeats` submits of all launches, after one that is not counted. */
-  time(launches: readonly ProbeLaunch[], repeats: number): Promise<Samples>
+  /** Seconds of `repeats` submits of all launches, after one that is not counted. Throws engine/cancelled between them. */
+  time(launches: readonly ProbeLaunch[], repeats: number, signal?: AbortSignal): Promise<Samples>
 }
 
 /** Throws device/shader if the adapter does not compile it. */
@@ -47,7 +47,8 @@ export async function makeProbe(gpu: GPUDevice, { name, prelude, source }: Probe
     })
   }
   return {
-    time: (launches, repeats) => timeLaunches(gpu, pipeline as GPUComputePipeline, launches, repeats),
+    time: (launches, repeats, signal) =>
+      timeLaunches(gpu, pipeline as GPUComputePipeline, launches, repeats, signal),
   }
 }
 
@@ -56,6 +57,7 @@ async function timeLaunches(
   pipeline: GPUComputePipeline,
   launches: readonly ProbeLaunch[],
   repeats: number,
+  signal: AbortSignal | undefined,
 ): Promise<Samples> {
   const layout = pipeline.getBindGroupLayout(0)
   const uniforms: GPUBuffer[] = []
@@ -69,6 +71,7 @@ async function timeLaunches(
   const seconds: number[] = []
   try {
     for (let run = 0; run <= repeats; run++) {
+      throwIfCancelled(signal, 'roofs')
       const encoder = gpu.createCommandEncoder()
       const pass = encoder.beginComputePass()
       pass.setPipeline(pipeline)

@@ -33,6 +33,7 @@ export interface RoofOptions {
   /** Bytes to stream; more than any cache holds. */
   readonly bytes?: number
   readonly repeats?: number
+  readonly signal?: AbortSignal | undefined
 }
 
 interface Settings {
@@ -40,6 +41,7 @@ interface Settings {
   readonly isSoftware: boolean
   readonly bytes: number
   readonly repeats: number
+  readonly signal: AbortSignal | undefined
 }
 
 interface Form {
@@ -53,11 +55,12 @@ interface Measured {
   readonly seconds: Samples
 }
 
+/** Throws engine/cancelled soon after the signal fires, device/memory where there is no room to stream. */
 export async function measureRoofs(
   gpu: GPUDevice,
-  { isSoftware, bytes = 2 ** 28, repeats = 5 }: RoofOptions,
+  { isSoftware, bytes = 2 ** 28, repeats = 5, signal }: RoofOptions,
 ): Promise<Roofs> {
-  const settings = { gpu, isSoftware, bytes, repeats }
+  const settings = { gpu, isSoftware, bytes, repeats, signal }
   const dot4 = await best('GOP/s', [dot4Form], settings).catch((error: unknown) => {
     if (error instanceof RuntimeFault && error.code === 'device/shader') return undefined
     throw error
@@ -105,7 +108,7 @@ function streamForm(kind: 'read' | 'copy', isBlocked: boolean): Form {
       prelude: [`const BLOCKED: bool = ${isBlocked};`],
       source: kind === 'read' ? readShader : copyShader,
     },
-    async measure(probe, { gpu, bytes, repeats }) {
+    async measure(probe, { gpu, bytes, repeats, signal }) {
       // Half of a copy's traffic is written.
       const total = kind === 'read' ? bytes : bytes / 2
       const limit = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize)
@@ -129,7 +132,7 @@ function streamForm(kind: 'read' | 'copy', isBlocked: boolean): Form {
         const work = launches.length * chunkBytes * (kind === 'copy' ? 2 : 1)
         const refused = await gpu.popErrorScope()
         if (refused !== null) throw noRoomFault(total, refused)
-        return { work, seconds: await probe.time(launches, repeats) }
+        return { work, seconds: await probe.time(launches, repeats, signal) }
       } finally {
         for (const buffer of buffers) buffer.destroy()
       }
@@ -154,7 +157,7 @@ const numChains = 8
 function chainForm(shader: ProbeShader, opsPerAdvance: number): Form {
   return {
     shader,
-    async measure(probe, { gpu, isSoftware, repeats }) {
+    async measure(probe, { gpu, isSoftware, repeats, signal }) {
       const { STORAGE, COPY_DST } = GPUBufferUsage
       const invocations = isSoftware ? 2 ** 14 : 2 ** 20
       const source = gpu.createBuffer({ size: 16, usage: STORAGE | COPY_DST })
@@ -162,7 +165,7 @@ function chainForm(shader: ProbeShader, opsPerAdvance: number): Form {
       gpu.queue.writeBuffer(source, 0, Float32Array.of(0.9995, 0.25, 0, 0))
       const workgroups = invocations / workgroupSize
       const time = (rounds: number, repeats: number): Promise<Samples> =>
-        probe.time([{ source, result, numSteps: rounds, workgroups }], repeats)
+        probe.time([{ source, result, numSteps: rounds, workgroups }], repeats, signal)
       try {
         let rounds = 64
         while (rounds < 2 ** 20 && (await time(rounds, 1)).median < 0.02) rounds *= 2

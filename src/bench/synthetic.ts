@@ -1,22 +1,22 @@
-// Models of exact shapes with random weights, for measuring without a download. Values come from one seeded block of
-// normal numbers that each tensor repeats from a place of its own, so gigabytes cost little more than copying them.
-// Not here: filling weights on the device, which no interface offers yet.
+// Models of exact shapes with random weights, for measuring without a download. The weights are made on the device:
+// randomWeights.ts.
 
-import { bytesOf, f16Bits, type DType } from '../core/dtype.ts'
-import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
-import { philox, uniform } from '../core/philox.ts'
+import { bytesOf } from '../core/dtype.ts'
+import { RuntimeFault } from '../core/errors.ts'
+import type { DeviceTensors, WeightSource } from '../engine/loadWeights.ts'
 import type { Graph } from '../graph/graph.ts'
 import { exprTensors } from '../graph/weightExpr.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { readLlmSpec } from '../models/index.ts'
 import type { LlmSpec } from '../models/spec.ts'
-import { checkElements, tensorNamed, type Checkpoint, type TensorInfo } from '../weights/checkpoint.ts'
+import type { TensorInfo } from '../weights/checkpoint.ts'
+import { writeRandom, type Distribution } from './randomWeights.ts'
 
 /** What a benchmark needs of a model; a LoadedModel is one. */
 export interface BenchModel {
   readonly name: string
   readonly spec: LlmSpec
-  readonly checkpoint: Checkpoint
+  readonly checkpoint: WeightSource
 }
 
 interface Shapes {
@@ -137,11 +137,11 @@ export interface SyntheticOptions {
 
 export function syntheticModel(model: string, options: SyntheticOptions): BenchModel {
   const spec = syntheticSpec(model, options.layers)
-  return { name: model, spec, checkpoint: randomCheckpoint(model, spec, options) }
+  return { name: model, spec, checkpoint: randomTensors(model, spec, options) }
 }
 
 /** Random weights for any model. */
-export function randomCheckpoint(name: string, spec: LlmSpec, { dtype, seed }: SyntheticOptions): Checkpoint {
+export function randomTensors(name: string, spec: LlmSpec, { dtype, seed }: SyntheticOptions): DeviceTensors {
   const graph = spec.graph({
     dtype,
     maxSeqLen: 1,
@@ -150,11 +150,11 @@ export function randomCheckpoint(name: string, spec: LlmSpec, { dtype, seed }: S
     maxNumSeqs: 1,
     head: 'logits',
   })
-  return syntheticCheckpoint(name, graph, seed)
+  return syntheticTensors(name, graph, seed)
 }
 
-/** Random values for every tensor that the weights of a graph read, in the format in which the graph wants them. */
-export function syntheticCheckpoint(name: string, graph: Graph, seed = 0): Checkpoint {
+/** Random numbers for every tensor that the weights of a graph read, equal for equal seeds. */
+export function syntheticTensors(name: string, graph: Graph, seed = 0): DeviceTensors {
   const tensors = new Map<string, TensorInfo>()
   for (const { source, dtype } of graph.values) {
     if (source.kind !== 'weight') continue
@@ -163,91 +163,17 @@ export function syntheticCheckpoint(name: string, graph: Graph, seed = 0): Check
       tensors.set(name, { name, dtype, shape, bytes, file: 'synthetic' })
     }
   }
-  const blocks = new Map<string, Uint8Array>()
-  let normals: Float32Array | undefined
-  const blockOf = (info: TensorInfo): Uint8Array => {
-    const { mean, deviation } = distributionOf(info)
-    const key = `${info.dtype} ${mean} ${deviation}`
-    let block = blocks.get(key)
-    if (block === undefined) {
-      normals ??= normalBlock(seed)
-      block = encode(
-        normals.map((value) => mean + deviation * value),
-        info.dtype as DType,
-      )
-      blocks.set(key, block)
-    }
-    return block
-  }
   return {
     name,
     tensors,
-    totalBytes: [...tensors.values()].reduce((total, { bytes }) => total + bytes, 0),
-    async read(tensor, start, count, signal, into) {
-      throwIfCancelled(signal, tensor)
-      const info = tensorNamed(tensors, tensor, name)
-      checkElements(info, start, count)
-      const size = bytesOf(info.dtype)
-      const block = blockOf(info)
-      const bytes = count * size
-      const out =
-        into !== undefined && into.byteLength >= bytes ? into.subarray(0, bytes) : new Uint8Array(bytes)
-      let at = ((hash(tensor) + start) % blockLength) * size
-      for (let filled = 0; filled < out.length; at = 0) {
-        const part = block.subarray(at, at + out.length - filled)
-        out.set(part, filled)
-        filled += part.length
-      }
-      return out
-    },
-    close: () => Promise.resolve(),
+    write: (device, weights, options) => writeRandom(device, weights, { seed, distributionOf }, options),
   }
 }
 
-/** Prime, so that rows of no usual width line up with it. */
-const blockLength = 262_139
-
 /** Norms scatter around one; matrices keep the size of what they multiply; embeddings are small, as in real models. */
-function distributionOf({ name, shape }: TensorInfo): { mean: number; deviation: number } {
+function distributionOf({ name, shape }: Pick<TensorInfo, 'name' | 'shape'>): Distribution {
   if (shape.length === 1)
     return name.includes('norm') ? { mean: 1, deviation: 0.05 } : { mean: 0, deviation: 0.02 }
   if (name.includes('embed_tokens')) return { mean: 0, deviation: 0.02 }
   return { mean: 0, deviation: 1 / Math.sqrt(shape.at(-1)!) }
-}
-
-/** Box and Muller over philox: two normal numbers from two uniform ones. */
-function normalBlock(seed: number): Float32Array {
-  const values = new Float32Array(blockLength + 4)
-  for (let i = 0; i < blockLength; i += 4) {
-    const words = philox([i, 0, 0, 0], [seed >>> 0, 0])
-    for (let pair = 0; pair < 4; pair += 2) {
-      const radius = Math.sqrt(-2 * Math.log(uniform(words[pair]!)))
-      const angle = 2 * Math.PI * uniform(words[pair + 1]!)
-      values[i + pair] = radius * Math.cos(angle)
-      values[i + pair + 1] = radius * Math.sin(angle)
-    }
-  }
-  return values.slice(0, blockLength)
-}
-
-function encode(values: Float32Array, dtype: DType): Uint8Array {
-  switch (dtype) {
-    case 'f32':
-      return new Uint8Array(values.buffer)
-    case 'f16':
-      return new Uint8Array(Uint16Array.from(values, f16Bits).buffer)
-    case 'i32':
-    case 'u32':
-      // No weight is an integer today; small ones are safe indices.
-      return new Uint8Array(new Uint32Array(values.length).buffer)
-    default:
-      return dtype satisfies never
-  }
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let value = 0x811c_9dc5
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x0100_0193)
-  return value >>> 0
 }

@@ -1,28 +1,29 @@
 // `tabhopper bench`: speed of a model, of each kernel, and of the adapter itself, always beside the adapter's roofs.
 
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import type { FloatDType } from '../api/types.ts'
-import { benchKernels } from '../bench/kernels.ts'
 import { benchLines } from '../bench/lines.ts'
-import { benchLlm } from '../bench/llm.ts'
+import { benchLlm, layersWithin } from '../bench/llm.ts'
 import { measureRoofs } from '../bench/roofs.ts'
 import { isSynthetic, syntheticModel, type BenchModel } from '../bench/synthetic.ts'
+import { RuntimeFault } from '../core/errors.ts'
+import type { Device } from '../device/device.ts'
 import { softwareBudget } from '../engine/memoryPlan.ts'
+import { addBenchKernels } from './benchKernels.ts'
 import {
   adapterOption,
   benchDtypeOption,
   benchModelOption,
   countOption,
-  counts,
-  familyOption,
   layersOption,
 } from './benchOptions.ts'
-import { kernelReport, llmReport, roofLines } from './benchReport.ts'
-import type { BenchDevice, CommandContext, Runner } from './deps.ts'
-import { usageFault } from './faults.ts'
+import { llmReport, roofLines } from './benchReport.ts'
+import { withBenchDevice } from './benchSession.ts'
+import type { CommandContext, Runner } from './deps.ts'
+import { usageFault, withAdvice } from './faults.ts'
 import { addSourceOptions, jsonOption, maxMemoryOption, type SourceFlags } from './options.ts'
 import { withModel } from './session.ts'
-import { write, writeJson, writeLine } from './terminal.ts'
+import { writeJson, writeLine } from './terminal.ts'
 
 interface LlmFlags extends SourceFlags {
   readonly promptTokens: number
@@ -37,18 +38,6 @@ interface LlmFlags extends SourceFlags {
   readonly roofs: boolean
   readonly json?: boolean
   readonly lines?: boolean
-}
-
-interface KernelFlags {
-  readonly model?: string
-  readonly family?: string
-  readonly tokens: readonly number[]
-  readonly contextTokens: number
-  readonly dtype: FloatDType
-  readonly runs: number
-  readonly maxSeconds: number
-  readonly adapter?: string
-  readonly json?: boolean
 }
 
 interface RoofFlags {
@@ -84,11 +73,11 @@ function addBenchLlm(bench: Command, run: Runner): void {
   addSourceOptions(command)
     .addOption(countOption('--prompt-tokens <n>', 'tokens of each prompt', 128))
     .addOption(countOption('--new-tokens <n>', 'tokens to decode after the first one', 64))
-    .addOption(countOption('--batch <n>', 'sequences at once', 1, 256))
+    .addOption(countOption('--batch <n>', 'sequences at once', 1, { max: 256 }))
     .addOption(benchDtypeOption())
     .addOption(layersOption())
     .addOption(countOption('--runs <n>', 'timed runs, of which the median counts', 3))
-    .addOption(countOption('--warm-ups <n>', 'runs before those', 1))
+    .addOption(countOption('--warm-ups <n>', 'runs before those', 1, { min: 0 }))
     .addOption(maxMemoryOption())
     .addOption(adapterOption())
     .option('--no-roofs', "leave the adapter's roofs out, which takes some seconds less")
@@ -104,37 +93,33 @@ Examples:
     .action(run(llm))
 }
 
-function addBenchKernels(bench: Command, run: Runner): void {
-  bench
-    .command('kernels')
-    .description("every variant of every kernel at the shapes of a model's layers")
-    .addOption(benchModelOption().default(undefined, 'synthetic:llama-110m and synthetic:llama-2-7b'))
-    .addOption(familyOption())
-    .addOption(
-      new Option('--tokens <list>', 'tokens of a step; 1 is decoding')
-        .argParser(counts('--tokens', 65_536))
-        .default([1, 128, 512], '1,128,512'),
-    )
-    .addOption(countOption('--context-tokens <n>', 'tokens in the cache when decoding', 512))
-    .addOption(benchDtypeOption())
-    .addOption(countOption('--runs <n>', 'timed runs, of which the median counts', 5))
-    .addOption(countOption('--max-seconds <n>', 'leave out what would take longer for one variant', 20))
-    .addOption(adapterOption())
-    .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  $ tabhopper bench kernels --family attention --tokens 1 --json')
-    .action(run(kernels))
-}
-
 async function llm(flags: LlmFlags, context: CommandContext): Promise<void> {
   const { model, dtype, layers } = flags
-  if (isSynthetic(model)) return llmOf(syntheticModel(model, { dtype, layers }), flags, context)
+  if (flags.json === true && flags.lines === true)
+    throw usageFault('--lines', 'either --lines or --json', 'both', 'Leave one of them out.')
+  if (isSynthetic(model)) {
+    checkNothingFetched(flags)
+    return llmOf(syntheticModel(model, { dtype, layers }), flags, context)
+  }
   if (layers !== undefined)
     throw usageFault('--layers', 'a synthetic model', model, 'Leave the flag out for a real model.')
   return withModel(flags, context, (loaded) => llmOf(loaded, flags, context))
 }
 
+/** Throws cli/usage for flags that say how a model is fetched. */
+function checkNothingFetched({ model, revision, token, cache }: LlmFlags): void {
+  const given = [
+    revision === undefined ? [] : ['--revision'],
+    token === undefined ? [] : ['--token'],
+    cache === false ? ['--no-cache'] : [],
+  ]
+  const [flag] = given.flat()
+  if (flag === undefined) return
+  throw usageFault(flag, 'a model of a hub or a server', model, 'Leave the flag out for a synthetic model.')
+}
+
 async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext): Promise<void> {
-  const { promptTokens, newTokens } = flags
+  const { promptTokens, newTokens, runs, warmUps } = flags
   const { maxSeqLen } = model.spec.config
   const { stdout, env, version, signal } = context
   const numTokens = promptTokens + newTokens + 1
@@ -147,84 +132,53 @@ async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext
     context,
     async ({ device, gpu, availableMemoryBytes, loadAverage }, onPhase) => {
       const { isSoftware } = device.adapter
+      const maxMemoryBytes =
+        flags.maxMemory ?? (isSoftware ? softwareBudget(availableMemoryBytes) : undefined)
       const bench = await benchLlm(device, model, {
         ...flags,
-        measureRoofs: flags.roofs ? () => measureRoofs(gpu, { isSoftware }) : undefined,
-        maxMemoryBytes: flags.maxMemory ?? (isSoftware ? softwareBudget(availableMemoryBytes) : undefined),
+        measureRoofs: flags.roofs ? () => measureRoofs(gpu, { isSoftware, signal }) : undefined,
+        maxMemoryBytes,
         signal,
         onPhase,
+      }).catch((error: unknown) => {
+        throw withLayers(error, device, model, { ...flags, maxMemoryBytes })
       })
       onPhase('')
       if (flags.lines === true)
         for (const line of benchLines(bench, version)) await writeLine(stdout, JSON.stringify(line))
-      else if (flags.json === true) await writeJson(stdout, { ...bench, loadAverage: loadAverage() })
+      else if (flags.json === true)
+        await writeJson(stdout, { version, ...bench, runs, warmUps, loadAverage: loadAverage() })
       else await writeLine(stdout, llmReport(bench, loadAverage(), stdout, env))
     },
   )
 }
 
-async function kernels(flags: KernelFlags, context: CommandContext): Promise<void> {
-  const { stdout, signal } = context
-  const models = flags.model === undefined ? ['synthetic:llama-110m', 'synthetic:llama-2-7b'] : [flags.model]
-  const real = models.find((model) => !isSynthetic(model))
-  if (real !== undefined)
-    throw usageFault('--model', 'a synthetic model', real, 'Kernels are timed on random weights.')
-  await withBenchDevice(flags.adapter, context, async ({ device, gpu, loadAverage }, onPhase) => {
-    onPhase('roofs')
-    const roofs = await measureRoofs(gpu, { isSoftware: device.adapter.isSoftware })
-    const results = await benchKernels(device, {
-      ...flags,
-      family: flags.family,
-      models,
-      roofs,
-      signal,
-      onPhase,
-    })
-    onPhase('')
-    if (flags.json === true)
-      return writeJson(stdout, {
-        adapter: device.adapter,
-        dtype: flags.dtype,
-        loadAverage: loadAverage(),
-        roofs,
-        results,
-      })
-    await writeLine(
-      stdout,
-      `${device.adapter.description}, ${flags.dtype}, load average ${loadAverage().toFixed(1)}`,
-    )
-    await writeLine(stdout, [...roofLines(roofs), '', ...kernelReport(results)].join('\n'))
-  })
+/** A fault of memory advises fewer layers, where the model can have fewer; other errors stay as they are. */
+function withLayers(
+  error: unknown,
+  device: Device,
+  { name, spec }: BenchModel,
+  options: LlmFlags & { readonly maxMemoryBytes: number | undefined },
+): unknown {
+  const canBeFewer = isSynthetic(name) && spec.config.numLayers > 1
+  if (!(error instanceof RuntimeFault && error.code === 'engine/memory' && canBeFewer)) return error
+  const { dtype } = options
+  const fitting = layersWithin(device, (layers) => syntheticModel(name, { dtype, layers }), options)
+  // The device may have refused what the budget allows.
+  if (fitting === undefined || fitting >= spec.config.numLayers)
+    return withAdvice(error, 'Or take fewer layers with --layers.')
+  return fitting === 0 ? error : withAdvice(error, `Or take fewer layers: --layers ${fitting} fits.`)
 }
 
 async function roofs(flags: RoofFlags, context: CommandContext): Promise<void> {
-  const { stdout } = context
-  await withBenchDevice(flags.adapter, context, async ({ device, gpu, loadAverage }) => {
+  const { stdout, version, signal } = context
+  await withBenchDevice(flags.adapter, context, async ({ device, gpu, loadAverage }, onPhase) => {
     const { adapter } = device
-    const roofs = await measureRoofs(gpu, { isSoftware: adapter.isSoftware })
-    if (flags.json === true) return writeJson(stdout, { adapter, loadAverage: loadAverage(), roofs })
+    onPhase('roofs')
+    const roofs = await measureRoofs(gpu, { isSoftware: adapter.isSoftware, signal })
+    onPhase('')
+    if (flags.json === true) return writeJson(stdout, { version, adapter, loadAverage: loadAverage(), roofs })
     await writeLine(stdout, `${adapter.description}, load average ${loadAverage().toFixed(1)}`)
     await writeLine(stdout, roofLines(roofs).join('\n'))
   })
-}
-
-/** Disposes the device in the end. What is being done is shown on a terminal only. */
-async function withBenchDevice<T>(
-  adapter: string | undefined,
-  { openBenchDevice, stderr }: CommandContext,
-  body: (opened: BenchDevice, onPhase: (phase: string) => void) => Promise<T>,
-): Promise<T> {
-  const opened = await openBenchDevice(adapter)
-  let shown = ''
-  const onPhase = (phase: string): void => {
-    if (stderr.isTTY !== true || phase === shown) return
-    shown = phase
-    void write(stderr, `\r\u001b[K${phase}`)
-  }
-  try {
-    return await body(opened, onPhase)
-  } finally {
-    onPhase('')
-    opened.device.dispose()
-  }
 }

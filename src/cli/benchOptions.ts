@@ -23,9 +23,14 @@ function benchModel(model: string): string {
   throw usageFault('--model', syntheticNames.join(' or '), model, 'Give one of these, or a model directory.')
 }
 
-export function countOption(flag: string, what: string, byDefault: number, max?: number): Option {
+export function countOption(
+  flag: string,
+  what: string,
+  byDefault: number,
+  { min = 1, max }: { readonly min?: number; readonly max?: number } = {},
+): Option {
   const name = flag.split(' ')[0]!
-  return new Option(flag, what).argParser(integer(name, 1, max)).default(byDefault)
+  return new Option(flag, what).argParser(integer(name, min, max)).default(byDefault)
 }
 
 export function layersOption(): Option {

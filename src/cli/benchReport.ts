@@ -1,14 +1,12 @@
-// Benchmark results as text for a person.
+// Results of model and roof benchmarks as text for a person. Kernels are in kernelReport.ts.
 
-import { notForShape, notOnAdapter } from '../bench/forcedVariant.ts'
-import type { KernelResult } from '../bench/kernels.ts'
 import type { LlmBench } from '../bench/llm.ts'
 import { formatBytes } from '../core/units.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
-import { coloursFor, table } from './terminal.ts'
+import { coloursFor, list, table, visible } from './terminal.ts'
 
 const numKernelRows = 12
 
@@ -20,6 +18,7 @@ export function llmReport(
 ): string {
   const { bold, dim } = coloursFor(stdout, env)
   const { bytes, gpuMs, roofs } = bench
+  const columns = stdout.columns ?? Infinity
   const rows = [
     [
       'prefill',
@@ -31,7 +30,7 @@ export function llmReport(
       'decode',
       range(bench.decodeTokensPerSecond),
       'tok/s',
-      reached(bench.decodeGigabytesPerSecond, 'GB/s of weights', bench.decodeRoofFraction),
+      `${atOnce(bench)}${reached(bench.decodeGigabytesPerSecond, 'GB/s of weights', bench.decodeRoofFraction)}`,
     ],
     ['time to first token', range(bench.ttftMs), 'ms', ''],
     [
@@ -46,12 +45,12 @@ export function llmReport(
   )
   const total = Object.values(bytes).reduce((sum, value) => sum + value, 0)
   return [
-    `${bold(bench.model)}  ${bench.dtype}, ${bench.numLayers} layers, ${bench.promptTokens} + ${bench.newTokens} tokens, batch ${bench.batch}`,
+    `${bold(bench.model)}  ${bench.dtype}, ${counted(bench.numLayers, 'layer')}, ${bench.promptTokens} + ${bench.newTokens} tokens, batch ${bench.batch}`,
     dim(
       `${bench.adapter.description}, load average ${loadAverage.toFixed(1)}, loaded in ${number(bench.loadSeconds)} s`,
     ),
-    ...table(rows, [1]),
-    `memory: ${memory.join(', ')}; ${bold(formatBytes(total))} in all`,
+    ...withNotes(rows, columns),
+    ...list('memory:', [...memory, `${bold(formatBytes(total))} in all`], columns),
     ...(roofs.length === 0 ? [] : ['', ...roofLines(medianRoofs(roofs))]),
     ...(gpuMs === undefined
       ? ['', 'GPU time by kernel: this adapter has no timestamps.']
@@ -86,61 +85,36 @@ function kernelTable(title: string, times: readonly KernelTime[]): string[] {
       number(ms),
       `${(100 * share).toFixed(1)} %`,
     ])
+  const rest = times.slice(numKernelRows)
+  if (rest.length > 0) rows.push(sumRow(`and ${rest.length} more`, rest))
   const head = ['kernel', 'at', 'dispatches', 'ms', 'share']
   return ['', `GPU time of ${title}: ${number(total)} ms`, ...table([head, ...rows], [2, 3, 4])]
 }
 
-/** Of a variant that is meant for other adapters. */
-const audience = { gpu: 'for GPUs', software: 'for CPUs' } as const
-
-export function kernelReport(results: readonly KernelResult[]): string[] {
-  const head = ['model', 'tokens', 'kernel', 'at', 'µs', 'GB/s', 'GFLOP/s', 'of roof']
-  const rows = results
-    .filter(({ skipped }) => !isUnsupported(skipped))
-    .map((result) => {
-      const start = [
-        result.model.replace('synthetic:', ''),
-        String(result.tokens),
-        `${result.variant}${result.isChosen ? ' *' : ''}${result.meantFor === undefined ? '' : ` (${audience[result.meantFor]})`}`,
-        result.origin,
-      ]
-      if (result.micros === undefined) return [...start, '-', '-', '-', `skipped: ${result.skipped}`]
-      return [
-        ...start,
-        number(result.micros),
-        number(result.gigabytesPerSecond!),
-        result.gflops === undefined ? '' : number(result.gflops),
-        percent(result.roofFraction),
-      ]
-    })
-  return [
-    ...table([head, ...rows], [1, 4, 5, 6]),
-    '* the variant that plans take',
-    ...unsupportedLines(results),
-  ]
+/** A table; the last cell of a row that is wider than `columns` is on a line of its own. */
+function withNotes(rows: readonly (readonly string[])[], columns: number): string[] {
+  const without = table(
+    rows.map((row) => row.slice(0, -1)),
+    [1],
+  )
+  return table(rows, [1]).flatMap((line, index) =>
+    visible(line) <= columns ? [line] : [without[index]!, `  ${rows[index]!.at(-1)}`],
+  )
 }
 
-const unsupported: readonly string[] = [notOnAdapter, notForShape]
-
-function isUnsupported(skipped: string | undefined): boolean {
-  return skipped !== undefined && unsupported.includes(skipped)
+/** Said only where not all sequences decode together: the first ones end while prompts are still computed. */
+function atOnce({ sequencesPerDecodeStep, batch }: LlmBench): string {
+  const isWhole = sequencesPerDecodeStep > batch - 0.05
+  return isWhole ? '' : `${number(sequencesPerDecodeStep)} of ${batch} sequences: `
 }
 
-/** One line for each op kind and reason for which variants did not run somewhere: which, and at how many of its ops. */
-function unsupportedLines(results: readonly KernelResult[]): string[] {
-  const kinds = [...new Set(results.map(({ op }) => op))]
-  return kinds.flatMap((kind) => {
-    const ofKind = results.filter(({ op }) => op === kind)
-    return unsupported.flatMap((reason) => {
-      const names = [...new Set(ofKind.map(({ variant }) => variant))].flatMap((name) => {
-        const ofVariant = ofKind.filter(({ variant }) => variant === name)
-        const numSkipped = ofVariant.filter(({ skipped }) => skipped === reason).length
-        if (numSkipped === 0) return []
-        return [numSkipped === ofVariant.length ? name : `${name} (${numSkipped} of ${ofVariant.length})`]
-      })
-      return names.length === 0 ? [] : [`${kind}: ${reason}: ${names.join(', ')}`]
-    })
-  })
+function sumRow(title: string, times: readonly KernelTime[]): string[] {
+  const sum = (key: 'dispatches' | 'ms' | 'share'): number => times.reduce((all, each) => all + each[key], 0)
+  return [title, '', number(sum('dispatches')), number(sum('ms')), `${(100 * sum('share')).toFixed(1)} %`]
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 function range({ median, min, max }: Samples): string {
@@ -151,14 +125,15 @@ function reached(value: Samples, unit: string, fraction: Samples | undefined): s
   const rate = `${number(value.median)} ${unit}`
   if (fraction === undefined) return rate
   const { median, min, max } = fraction
-  return `${rate}, ${percent(median)} (${percent(min)} to ${percent(max)}) of the roof`
+  const [low, high] = [min, max].map((value) => (100 * value).toFixed(1))
+  return `${rate}, ${percent(median)} (${low} to ${high}) of the roof`
 }
 
-function percent(fraction: number | undefined): string {
+export function percent(fraction: number | undefined): string {
   return fraction === undefined ? '' : `${(100 * fraction).toFixed(1)} %`
 }
 
 /** Three significant digits. */
-function number(value: number): string {
+export function number(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
 }

@@ -1,6 +1,8 @@
 // `tabhopper cache list` and `cache delete`: what is kept of models from hubs and servers, and how it goes.
 
 import type { Command } from 'commander'
+import type { CachedModel } from '../api/types.ts'
+import { RuntimeFault } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
@@ -37,12 +39,12 @@ async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext
   const models = await (await modelCache()).list()
   if (json === true) return writeJson(stdout, models)
   if (models.length === 0) return writeLine(stdout, 'The cache is empty.')
-  const rows = models.map(({ model, revision, cachedBytes, isComplete, lastUsed, files }) => [
-    revision === undefined || revision === 'main' ? model : `${model}@${revision}`,
-    formatBytes(cachedBytes),
-    isComplete ? 'whole' : 'in part',
-    files.some(({ isVerified }) => isVerified) ? 'verified' : '',
-    lastUsed.toISOString().slice(0, 16).replace('T', ' '),
+  const rows = models.map((model) => [
+    nameOf(model),
+    formatBytes(model.cachedBytes),
+    model.isComplete ? 'whole' : 'in part',
+    model.files.some(({ isVerified }) => isVerified) ? 'verified' : '',
+    model.lastUsed.toISOString().slice(0, 16).replace('T', ' '),
   ])
   await writeLine(stdout, table([['model', 'size', '', '', 'last used (UTC)'], ...rows], [1]).join('\n'))
 }
@@ -61,7 +63,28 @@ async function deleteModel(
     )
   }
   const cache = await modelCache()
+  const before = await cache.list()
   const freed = await cache.delete(model)
+  if (model !== undefined && freed === 0 && numFiles(await cache.list()) === numFiles(before))
+    throw unknownFault(model, before)
   if (json === true) return writeJson(stdout, { freedBytes: freed })
   await writeLine(stdout, `Freed ${formatBytes(freed)}.`)
+}
+
+/** As `--model` takes it. */
+function nameOf({ model, revision }: CachedModel): string {
+  return revision === undefined || revision === 'main' ? model : `${model}@${revision}`
+}
+
+function numFiles(models: readonly CachedModel[]): number {
+  return models.reduce((sum, { files }) => sum + files.length, 0)
+}
+
+function unknownFault(where: string, models: readonly CachedModel[]): RuntimeFault {
+  return new RuntimeFault('weights/missing', {
+    where,
+    expected: 'a model in the cache',
+    got: models.length === 0 ? 'an empty cache' : models.map(nameOf).join(', '),
+    fix: 'Give a name as `tabhopper cache list` shows it, or --all.',
+  })
 }

@@ -11,6 +11,12 @@ export function usageFault(where: string, expected: string, got: string, fix: st
   return new RuntimeFault('cli/usage', { where, expected, got, fix })
 }
 
+/** The same fault, with another thing that can be done. */
+export function withAdvice(fault: RuntimeFault, advice: string): RuntimeFault {
+  fault.message = `${fault.message} ${advice}`
+  return fault
+}
+
 /** A commander error in our words; undefined when it only ends the program after help or version. */
 export function fromCommander(
   error: CommanderError,

@@ -69,8 +69,20 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   )
 }
 
+/** Parts behind a title, separated by commas, in as many lines as the width asks for. */
+export function list(title: string, parts: readonly string[], columns: number): string[] {
+  const lines = [title]
+  parts.forEach((part, index) => {
+    const text = index === parts.length - 1 ? part : `${part},`
+    const line = `${lines.at(-1)!} ${text}`
+    if (index === 0 || visible(line) <= columns) lines[lines.length - 1] = line
+    else lines.push(`${' '.repeat(visible(title))} ${text}`)
+  })
+  return lines
+}
+
 /** Columns that a text takes, colours not counted. */
-function visible(text: string): number {
+export function visible(text: string): number {
   // eslint-disable-next-line no-control-regex
   return text.replace(/\u001b\[\d+m/g, '').length
 }

@@ -5,8 +5,7 @@ export class BufferPool {
   readonly #free: Uint8Array<ArrayBuffer>[] = []
   readonly #sizeFor: (bytes: number) => number
 
-  /** In powers of two, so that reads of growing length do not each leave a buffer behind. */
-  constructor(sizeFor: (bytes: number) => number = (bytes) => 2 ** Math.ceil(Math.log2(Math.max(bytes, 1)))) {
+  constructor(sizeFor: (bytes: number) => number = rounded) {
     this.#sizeFor = sizeFor
   }
 
@@ -20,4 +19,10 @@ export class BufferPool {
   give(buffer: Uint8Array<ArrayBuffer>): void {
     this.#free.push(buffer)
   }
+}
+
+/** By at most a quarter, so that reads of growing length do not each leave a buffer behind. */
+function rounded(bytes: number): number {
+  const step = Math.max(2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 2), 1)
+  return Math.ceil(bytes / step) * step
 }

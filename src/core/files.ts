@@ -13,6 +13,11 @@ export interface ByteSource {
    * may lie in `into` where that has room for them; a source may as well ignore it.
    */
   read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>
+  /**
+   * Compares the whole file with its hash, where that is known and was not compared yet; what was not read is read for it.
+   * Throws `file/hash`, or `file/changed` where a part came twice and differs.
+   */
+  verify?(signal?: AbortSignal): Promise<void>
   /** Frees what `open` took. Idempotent; a read after it fails. */
   close?(): Promise<void>
 }

@@ -1,6 +1,7 @@
 // Waiting that a signal can end, for work that cannot be ended itself.
 
 import { cancelled } from './errors.ts'
+import { onAbort } from './onAbort.ts'
 
 /** The promise's result, or engine/cancelled as soon as the signal fires; what comes of the promise then is ignored. */
 export function untilCancelled<T>(
@@ -10,9 +11,8 @@ export function untilCancelled<T>(
 ): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(cancelled(where, signal.reason))
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const stop = (): void => reject(cancelled(where, signal.reason))
+    if (signal.aborted) stop()
+    promise.then(resolve, reject).finally(onAbort(signal, stop))
   })
 }

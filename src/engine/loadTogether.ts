@@ -4,8 +4,7 @@
 import { throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
 import type { Plan } from '../plan/types.ts'
-import type { Checkpoint } from '../weights/checkpoint.ts'
-import { checkWeights, loadWeights, type LoadWeightsOptions } from './loadWeights.ts'
+import { checkWeights, loadWeights, type LoadWeightsOptions, type WeightSource } from './loadWeights.ts'
 
 export interface LoadTogetherOptions extends LoadWeightsOptions {
   /** Called once the weights are there, with the shaders compiled by then, and with each one that still comes. */
@@ -19,12 +18,12 @@ export interface LoadTogetherOptions extends LoadWeightsOptions {
 export async function loadTogether(
   device: Device,
   plans: readonly Plan[],
-  checkpoint: Checkpoint,
+  source: WeightSource,
   { signal, onProgress, onCompile }: LoadTogetherOptions,
 ): Promise<Map<string, DeviceBuffer>> {
-  throwIfCancelled(signal, checkpoint.name)
+  throwIfCancelled(signal, source.name)
   // Before anything is begun that would have to be ended.
-  checkWeights(plans, checkpoint)
+  checkWeights(plans, source)
   const failure = new AbortController()
   const either = signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal])
   let compiled: readonly [done: number, total: number] | undefined
@@ -36,7 +35,7 @@ export async function loadTogether(
       if (hasWeights) onCompile?.(done, total)
     },
   })
-  const loading = loadWeights(device, plans, checkpoint, { signal: either, onProgress })
+  const loading = loadWeights(device, plans, source, { signal: either, onProgress })
   const telling = loading.then(() => {
     hasWeights = true
     if (compiled !== undefined) onCompile?.(...compiled)

@@ -1,12 +1,14 @@
 // Checkpoint → device: evaluates weight expressions slice by slice while streaming. Holds a few MiB, never a tensor.
+// Weights may come from elsewhere than a checkpoint, if they can be written on the device.
 
 import { bytesOf, type DType } from '../core/dtype.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
-import { exprShape, exprTensors, type WeightExpr } from '../graph/weightExpr.ts'
-import type { Plan, PlanBuffer } from '../plan/types.ts'
+import { exprTensors, type LeafRange, type WeightExpr, type WeightLeaf } from '../graph/weightExpr.ts'
+import type { Plan } from '../plan/types.ts'
 import type { Checkpoint } from '../weights/checkpoint.ts'
 import { decodeF32, encodeF16 } from '../weights/decode.ts'
+import { partsInFileOrder, type WeightBuffer } from './loadOrder.ts'
 
 /** Bytes of one upload and, at most, of one read; elements of one conversion. */
 const stagingBytes = 4 * 2 ** 20
@@ -22,9 +24,32 @@ export interface LoadWeightsOptions {
   readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined
 }
 
-type Table = Extract<WeightExpr, { kind: 'table' }>
+type TableLeaf = Extract<WeightLeaf, { kind: 'table' }>
 
-type WeightBuffer = Extract<PlanBuffer, { role: 'weight' }>
+/** A weight of a plan with its zero-filled memory. */
+export interface UnwrittenWeight {
+  readonly weight: WeightBuffer
+  readonly buffer: DeviceBuffer
+}
+
+/** Tensors that are made on the device: nothing of them is read or uploaded. */
+export interface DeviceTensors extends Pick<Checkpoint, 'name' | 'tensors' | 'wording'> {
+  /**
+   * Writes weights that are made of these tensors alone. `onProgress` is called with bytes written so far. Throws what the
+   * device throws, and engine/cancelled.
+   */
+  write(
+    device: Device,
+    weights: readonly UnwrittenWeight[],
+    options: {
+      readonly signal: AbortSignal | undefined
+      readonly onProgress: (writtenBytes: number) => void
+    },
+  ): Promise<void>
+}
+
+/** What weights are loaded from. */
+export type WeightSource = Checkpoint | DeviceTensors
 
 /** The distinct weights of several plans. */
 export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
@@ -35,23 +60,23 @@ export function weightsOf(plans: readonly Plan[]): Map<string, WeightBuffer> {
   return weights
 }
 
-/** Throws weights/missing or weights/shape unless the checkpoint has all that the plans read. */
-export function checkWeights(plans: readonly Plan[], checkpoint: Checkpoint): void {
+/** Throws weights/missing or weights/shape unless the source has all that the plans read. */
+export function checkWeights(plans: readonly Plan[], source: WeightSource): void {
   checkTensors(
     [...weightsOf(plans).values()].map(({ expr }) => expr),
-    checkpoint,
+    source,
   )
 }
 
-/** Throws weights/missing or weights/shape unless the checkpoint has every tensor that expressions read. */
-export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoint): void {
+/** Throws weights/missing or weights/shape unless the source has every tensor that expressions read. */
+export function checkTensors(exprs: readonly WeightExpr[], source: WeightSource): void {
   for (const expr of exprs) {
     for (const { name, shape } of exprTensors(expr)) {
-      const info = checkpoint.tensors.get(name)
+      const info = source.tensors.get(name)
       if (info?.shape.join() === shape.join()) continue
-      const { wording } = checkpoint
+      const { wording } = source
       throw new RuntimeFault(info === undefined ? 'weights/missing' : 'weights/shape', {
-        where: `${checkpoint.name} ${wording?.nameInFile(name) ?? name}`,
+        where: `${source.name} ${wording?.nameInFile(name) ?? name}`,
         expected: `shape [${shape.join(', ')}]`,
         got: info === undefined ? 'no such tensor' : `[${info.shape.join(', ')}]`,
         fix: wording?.mismatchFix ?? 'Check that config.json belongs to these weights.',
@@ -60,33 +85,46 @@ export function checkTensors(exprs: readonly WeightExpr[], checkpoint: Checkpoin
   }
 }
 
-/** Allocates and fills every weight; on failure nothing stays allocated. */
+/**
+ * Allocates and fills every weight, and has files compared with their hashes; on failure nothing stays allocated. Throws
+ * what reading throws, among it file/hash.
+ */
 export async function loadWeights(
   device: Device,
   plans: readonly Plan[],
-  checkpoint: Checkpoint,
+  source: WeightSource,
   { signal, onProgress }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceBuffer>> {
-  checkWeights(plans, checkpoint)
-  const weights = weightsOf(plans)
-  const totalBytes = [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  checkWeights(plans, source)
+  const weights = [...weightsOf(plans).values()]
+  const totalBytes = weights.reduce((sum, { bytes }) => sum + bytes, 0)
   const loaded = new Map<string, DeviceBuffer>()
   const staging = new Uint8Array(stagingBytes)
-  const evaluator = new Evaluator(checkpoint, signal)
+  const evaluator = new Evaluator('write' in source ? undefined : source, signal)
   let loadedBytes = 0
+  const onWritten = (bytes: number): void => onProgress?.(loadedBytes + bytes, totalBytes)
+  const memoryOf = async ({ key, bytes, label }: WeightBuffer): Promise<DeviceBuffer> => {
+    throwIfCancelled(signal, label)
+    const buffer = loaded.get(key) ?? (await device.alloc(bytes, 'weights', label))
+    loaded.set(key, buffer)
+    return buffer
+  }
+  const isMade = ({ expr }: WeightBuffer): boolean => 'write' in source && exprTensors(expr).length > 0
   try {
-    for (const [key, { expr, dtype, bytes, label }] of weights) {
-      throwIfCancelled(signal, label)
-      const buffer = await device.alloc(bytes, 'weights', label)
-      loaded.set(key, buffer)
-      const uploader = new Uploader(device, buffer, staging, (written) =>
-        onProgress?.(loadedBytes + written, totalBytes),
-      )
-      for await (const values of evaluator.evaluate(expr, 0, numElements(expr), dtype))
-        await uploader.append(values)
-      await uploader.finish()
-      loadedBytes += bytes
-      onProgress?.(loadedBytes, totalBytes)
+    const read = weights.filter((weight) => !isMade(weight))
+    for (const { weight, start, ranges } of partsInFileOrder(read, source.tensors)) {
+      const { dtype } = weight
+      const buffer = await memoryOf(weight)
+      const uploader = new Uploader(device, buffer, start * bytesOf(dtype), staging, onWritten)
+      for await (const values of evaluator.evaluate(ranges, dtype)) await uploader.append(values)
+      loadedBytes += await uploader.finish()
+    }
+    if ('write' in source) {
+      const unwritten: UnwrittenWeight[] = []
+      for (const weight of weights.filter(isMade)) unwritten.push({ weight, buffer: await memoryOf(weight) })
+      await source.write(device, unwritten, { signal, onProgress: onWritten })
+    } else {
+      await source.verify?.(signal)
     }
     return loaded
   } catch (error) {
@@ -95,23 +133,27 @@ export async function loadWeights(
   }
 }
 
-/** Gathers bytes into word-aligned uploads. */
+/** Gathers bytes into word-aligned uploads, from byte `start` of a buffer on. */
 class Uploader {
   readonly #device: Device
   readonly #buffer: DeviceBuffer
   readonly #staging: Uint8Array<ArrayBuffer>
   readonly #onWritten: (bytes: number) => void
+  readonly #start: number
   #filled = 0
-  #offset = 0
+  #offset: number
 
   constructor(
     device: Device,
     buffer: DeviceBuffer,
+    start: number,
     staging: Uint8Array<ArrayBuffer>,
     onWritten: (bytes: number) => void,
   ) {
     this.#device = device
     this.#buffer = buffer
+    this.#start = start
+    this.#offset = start
     this.#staging = staging
     this.#onWritten = onWritten
   }
@@ -126,88 +168,67 @@ class Uploader {
     }
   }
 
-  /** Sends the rest, padded to a whole word. */
-  async finish(): Promise<void> {
+  /** Sends the rest, padded to a whole word. Gives the bytes that were sent in all. */
+  async finish(): Promise<number> {
     const padded = Math.ceil(this.#filled / 4) * 4
     this.#staging.fill(0, this.#filled, padded)
     this.#filled = padded
     if (padded > 0) await this.#flush()
+    return this.#offset - this.#start
   }
 
   async #flush(): Promise<void> {
     await this.#device.upload(this.#buffer, this.#offset, this.#staging.subarray(0, this.#filled))
     this.#offset += this.#filled
     this.#filled = 0
-    this.#onWritten(this.#offset)
+    this.#onWritten(this.#offset - this.#start)
   }
-}
-
-function numElements(expr: WeightExpr): number {
-  return exprShape(expr).reduce((product, dim) => product * dim, 1)
 }
 
 /** Computes weight expressions. Its buffers are used again for each slice, so that loading makes no garbage. */
 class Evaluator {
-  readonly #checkpoint: Checkpoint
+  readonly #checkpoint: Checkpoint | undefined
   readonly #signal: AbortSignal | undefined
   readonly #raw = new Uint8Array(stagingBytes + readMargin)
   readonly #decoded = new Float32Array(sliceElements)
   readonly #encoded = new Uint16Array(sliceElements)
 
-  constructor(checkpoint: Checkpoint, signal: AbortSignal | undefined) {
+  /** Without a checkpoint, for tables alone. */
+  constructor(checkpoint: Checkpoint | undefined, signal: AbortSignal | undefined) {
     this.#checkpoint = checkpoint
     this.#signal = signal
   }
 
-  /**
-   * Elements [start, start + count) of an expression as device bytes of `dtype`, in order, a slice at a time. A slice is
-   * valid until the next one is asked for.
-   */
-  async *evaluate(expr: WeightExpr, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    switch (expr.kind) {
-      case 'tensor':
-        yield* this.#readTensor(expr.name, start, count, dtype)
-        return
-      case 'table':
-        yield* this.#computeTable(expr, start, count, dtype)
-        return
-      case 'slice': {
-        const rowElements = numElements(expr.of) / exprShape(expr.of)[0]!
-        yield* this.evaluate(expr.of, start + expr.start * rowElements, count, dtype)
-        return
-      }
-      case 'concat': {
-        let begin = 0
-        for (const part of expr.parts) {
-          const length = numElements(part)
-          const from = Math.max(start, begin)
-          const to = Math.min(start + count, begin + length)
-          if (from < to) yield* this.evaluate(part, from - begin, to - from, dtype)
-          begin += length
-        }
-        return
-      }
-      default:
-        expr satisfies never
+  /** Ranges as device bytes of `dtype`, a slice at a time. A slice is valid until the next one is asked for. */
+  async *evaluate(ranges: readonly LeafRange[], dtype: DType): AsyncGenerator<Uint8Array> {
+    for (const { leaf, start, count } of ranges) {
+      if (leaf.kind === 'table') yield* this.#computeTable(leaf, start, count, dtype)
+      else yield* this.#readTensor(leaf.name, start, count, dtype)
     }
   }
 
   async *#readTensor(name: string, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    const info = this.#checkpoint.tensors.get(name)
-    invariant(info !== undefined, `${name} has been checked`)
+    const checkpoint = this.#checkpoint
+    const info = checkpoint?.tensors.get(name)
+    invariant(checkpoint !== undefined && info !== undefined, `${name} has been checked`)
     const most = Math.min(sliceElements, Math.floor(stagingBytes / bytesOf(info.dtype)))
     for (let done = 0; done < count; done += most) {
       throwIfCancelled(this.#signal, name)
       const length = Math.min(most, count - done)
-      const raw = await this.#checkpoint.read(name, start + done, length, this.#signal, this.#raw)
+      const raw = await checkpoint.read(name, start + done, length, this.#signal, this.#raw)
       // The same format on both sides needs no conversion.
       yield info.dtype === dtype ? raw : this.#convert(decodeF32(info.dtype, raw, this.#decoded), dtype, name)
     }
   }
 
   /** Slices are of whole rows, and so are these elements. */
-  async *#computeTable(table: Table, start: number, count: number, dtype: DType): AsyncGenerator<Uint8Array> {
-    const rowElements = numElements(table) / table.shape[0]!
+  async *#computeTable(
+    table: TableLeaf,
+    start: number,
+    count: number,
+    dtype: DType,
+  ): AsyncGenerator<Uint8Array> {
+    const rowElements = table.shape.slice(1).reduce((product, dim) => product * dim, 1)
     const most = Math.floor(tableElements / rowElements)
     invariant(start % rowElements === 0 && most > 0, `rows of ${table.name} can be computed apart`)
     const end = (start + count) / rowElements

@@ -108,18 +108,50 @@ export function printExpr(expr: WeightExpr): string {
   }
 }
 
-/** Checkpoint tensors that an expression reads. */
-export function exprTensors(expr: WeightExpr): { name: string; shape: readonly number[] }[] {
+export type WeightLeaf = Extract<WeightExpr, { kind: 'tensor' | 'table' }>
+
+/** Elements [start, start + count) of a tensor or table, row-major. */
+export interface LeafRange {
+  readonly leaf: WeightLeaf
+  readonly start: number
+  readonly count: number
+}
+
+/** What an expression is, one after the other: ranges of tensors and tables. */
+export function leafRanges(expr: WeightExpr): LeafRange[] {
   switch (expr.kind) {
     case 'tensor':
-      return [{ name: expr.name, shape: expr.shape }]
     case 'table':
-      return []
-    case 'slice':
-      return exprTensors(expr.of)
+      return [{ leaf: expr, start: 0, count: numElements(expr.shape) }]
+    case 'slice': {
+      const rowElements = numElements(exprShape(expr.of).slice(1))
+      return cut(leafRanges(expr.of), expr.start * rowElements, expr.length * rowElements)
+    }
     case 'concat':
-      return expr.parts.flatMap(exprTensors)
+      return expr.parts.flatMap(leafRanges)
     default:
       return expr satisfies never
   }
+}
+
+/** Elements [start, start + count) of all of them. */
+function cut(ranges: readonly LeafRange[], start: number, count: number): LeafRange[] {
+  let begin = 0
+  return ranges.flatMap(({ leaf, start: first, count: length }) => {
+    const from = Math.max(start - begin, 0)
+    const to = Math.min(start + count - begin, length)
+    begin += length
+    return from < to ? [{ leaf, start: first + from, count: to - from }] : []
+  })
+}
+
+function numElements(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1)
+}
+
+/** Checkpoint tensors that an expression reads. */
+export function exprTensors(expr: WeightExpr): { name: string; shape: readonly number[] }[] {
+  return leafRanges(expr).flatMap(({ leaf }) =>
+    leaf.kind === 'tensor' ? [{ name: leaf.name, shape: leaf.shape }] : [],
+  )
 }

@@ -13,6 +13,8 @@ export interface LlmConfig {
   readonly numLayers: number
   /** Longest sequence that the model serves exactly. */
   readonly maxSeqLen: number
+  /** Longest sequence unless asked for more, where serving longer ones changes what shorter ones get; else the same. */
+  readonly defaultMaxSeqLen: number
 }
 
 export interface LlmGraphOptions {

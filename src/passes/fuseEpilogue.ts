@@ -12,27 +12,29 @@ export const fuseEpilogue: Pass = {
   name: 'fuseEpilogue',
   run(graph) {
     const editor = new GraphEditor(graph)
-    // In execution order each linear is a follower's input before it becomes an input itself; folding until nothing
-    // follows handles chains such as bias → silu → residual.
-    for (let index = 0; index < editor.ops.length; index++) {
-      const op = editor.ops[index]!
-      if (op.kind === 'linear' && foldOne(editor, op)) index--
+    for (const op of graph.ops) {
+      // Until nothing follows: there are chains such as bias → silu → residual.
+      let output = op.kind === 'linear' ? op.outputs['y'] : undefined
+      while (output !== undefined) output = foldOne(editor, output)
     }
     return editor.finish()
   },
 }
 
-/** Replaces a linear and its follower by one op at the follower's place; false if there is nothing to fold. */
-function foldOne(editor: GraphEditor, linear: Linear): boolean {
-  const output = linear.outputs['y']!
-  if (editor.numUses(output) !== 1) return false
-  const follower = editor.ops.find((op) => Object.values(op.inputs).includes(output))
-  if (follower === undefined) return false
+/**
+ * Replaces the linear that makes `output` and its follower by one op at the follower's place. Returns what that makes;
+ * undefined if there is nothing to fold.
+ */
+function foldOne(editor: GraphEditor, output: ValueId): ValueId | undefined {
+  const linear = editor.producer('linear', output)
+  const [follower] = editor.readers(output)
+  if (linear === undefined || follower === undefined || editor.numUses(output) !== 1) return undefined
   const fused = combine(editor, linear, follower, output)
-  if (fused === undefined) return false
-  editor.ops = editor.ops.filter((op) => op !== linear).map((op) => (op === follower ? fused : op))
+  if (fused === undefined) return undefined
+  editor.replace(linear)
+  editor.replace(follower, fused)
   editor.replaceUses(follower.outputs['y']!, fused.outputs['y']!)
-  return true
+  return fused.outputs['y']
 }
 
 function combine(editor: GraphEditor, linear: Linear, follower: Op, output: ValueId): Op | undefined {

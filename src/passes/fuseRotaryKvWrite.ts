@@ -3,30 +3,26 @@
 import type { ValueId } from '../core/brand.ts'
 import { GraphEditor } from '../graph/editor.ts'
 import type { Op, OpOf } from '../graph/graph.ts'
-import type { OpKind } from '../graph/ops/index.ts'
 import type { Pass } from './pass.ts'
 
 export const fuseRotaryKvWrite: Pass = {
   name: 'fuseRotaryKvWrite',
   run(graph) {
     const editor = new GraphEditor(graph)
-    for (const write of editor.ops.filter((op) => op.kind === 'kvWrite'))
-      fuse(editor, write.outputs['kNext']!)
+    for (const op of graph.ops) if (op.kind === 'kvWrite') fuse(editor, op.outputs['kNext']!)
     return editor.finish()
   },
 }
 
 function fuse(editor: GraphEditor, written: ValueId): void {
-  const write = producer(editor, 'kvWrite', written)
-  const attention = editor.ops.find((op) => op.kind === 'attention' && op.inputs['kCache'] === written)
+  const write = editor.producer('kvWrite', written)
+  const attention = editor.readers(written).find((op) => op.kind === 'attention')
   if (write === undefined || attention === undefined) return
-  const q = producer(editor, 'rotary', attention.inputs['q']!)
-  const k = producer(editor, 'rotary', write.inputs['k']!)
+  const q = editor.producer('rotary', attention.inputs['q']!)
+  const k = editor.producer('rotary', write.inputs['k']!)
   if (q === undefined || k === undefined || !isSameRotation(q, k)) return
   if ([q, k].some((op) => editor.numUses(op.outputs['y']!) !== 1)) return
-  const parts = [q.inputs['x']!, k.inputs['x']!, write.inputs['v']!].map((id) =>
-    producer(editor, 'slice', id),
-  )
+  const parts = [q.inputs['x']!, k.inputs['x']!, write.inputs['v']!].map((id) => editor.producer('slice', id))
   const merged = wholeOf(editor, parts)
   if (merged === undefined) return
 
@@ -50,12 +46,9 @@ function fuse(editor: GraphEditor, written: ValueId): void {
     outputs: { y: q.outputs['y']!, ...write.outputs },
     attrs: { ...write.attrs, dtype, numHeads, rotaryDim, headDim },
   }
-  editor.ops = editor.ops.filter((op) => op !== q && op !== k).map((op) => (op === write ? fused : op))
-}
-
-function producer<K extends OpKind>(editor: GraphEditor, kind: K, id: ValueId): OpOf<K> | undefined {
-  const op = editor.ops.find(({ outputs }) => Object.values(outputs).includes(id))
-  return op?.kind === kind ? (op as unknown as OpOf<K>) : undefined
+  editor.replace(q)
+  editor.replace(k)
+  editor.replace(write, fused)
 }
 
 function isSameRotation(q: OpOf<'rotary'>, k: OpOf<'rotary'>): boolean {

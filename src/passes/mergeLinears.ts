@@ -13,19 +13,18 @@ export const mergeLinears: Pass = {
   name: 'mergeLinears',
   run(graph) {
     const editor = new GraphEditor(graph)
-    for (let group = nextGroup(editor); group !== undefined; group = nextGroup(editor)) merge(editor, group)
+    // By their results, since a merge replaces the readers of what it merges, whole groups at a time.
+    const siblings = new Map<string, ValueId[]>()
+    for (const op of graph.ops) {
+      const key = op.kind === 'linear' ? mergeKey(editor, op) : undefined
+      if (key !== undefined) siblings.set(key, [...(siblings.get(key) ?? []), op.outputs['y']!])
+    }
+    for (const ids of siblings.values()) {
+      const group = ids.flatMap((id) => editor.producer('linear', id) ?? [])
+      if (group.length > 1) merge(editor, group)
+    }
     return editor.finish()
   },
-}
-
-/** The first linears that can be merged. Looked up afresh each time: a merge replaces the readers of its results. */
-function nextGroup(editor: GraphEditor): Linear[] | undefined {
-  const siblings = new Map<string, Linear[]>()
-  for (const op of editor.ops) {
-    const key = op.kind === 'linear' ? mergeKey(editor, op) : undefined
-    if (op.kind === 'linear' && key !== undefined) siblings.set(key, [...(siblings.get(key) ?? []), op])
-  }
-  return [...siblings.values()].find((group) => group.length > 1)
 }
 
 function weightExpr(editor: GraphEditor, id: ValueId): WeightExpr | undefined {
@@ -63,10 +62,8 @@ function merge(editor: GraphEditor, group: readonly Linear[]): void {
     replacements.push(view)
     start += length
   }
-  editor.ops = editor.ops.flatMap((op) => {
-    if (op === first) return replacements
-    return (group as readonly Op[]).includes(op) ? [] : [op]
-  })
+  editor.replace(first, ...replacements)
+  for (const op of group.slice(1)) editor.replace(op)
   group.forEach((op, i) => editor.replaceUses(op.outputs['y']!, replacements[i + 1]!.outputs['y']!))
 }
 

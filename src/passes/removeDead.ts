@@ -12,10 +12,10 @@ export const removeDead: Pass = {
     const ops: Op[] = []
     for (const op of graph.ops.toReversed()) {
       if (!Object.values(op.outputs).some((id) => live.has(id))) continue
-      ops.unshift(op)
+      ops.push(op)
       for (const id of [...Object.values(op.inputs), ...Object.values(op.outputs)]) live.add(id)
     }
-    return renumber({ ...graph, ops }, live)
+    return renumber({ ...graph, ops: ops.reverse() }, live)
   },
 }
 

@@ -20,14 +20,15 @@ export function splitWeights(maxBytes: number): Pass {
     run(graph) {
       const editor = new GraphEditor(graph)
       const weights = new BandedWeights(editor, maxBytes)
-      // By index, since a split replaces the ops that read its result.
-      for (let index = 0; index < editor.ops.length; index++) {
-        const op = editor.ops[index]!
-        const ops = split(editor, weights, op)
-        if (ops === undefined) continue
-        editor.ops = editor.ops.toSpliced(index, 1, ...ops)
-        editor.replaceUses(op.outputs['y']!, ops.at(-1)!.outputs['y']!)
-        index += ops.length - 1
+      for (const { kind, outputs } of graph.ops) {
+        if (kind !== 'linear' && kind !== 'embedding') continue
+        const result = outputs['y']!
+        // Looked up anew: a split replaces the readers of its result.
+        const op = editor.producer('linear', result) ?? editor.producer('embedding', result)
+        const ops = op === undefined ? undefined : split(editor, weights, op)
+        if (op === undefined || ops === undefined) continue
+        editor.replace(op, ...ops)
+        editor.replaceUses(result, ops.at(-1)!.outputs['y']!)
       }
       return editor.finish()
     },
@@ -35,10 +36,12 @@ export function splitWeights(maxBytes: number): Pass {
 }
 
 /** Ops that do what `op` does, the last of which makes its result; undefined where nothing is to be done. */
-function split(editor: GraphEditor, weights: BandedWeights, op: Op): Op[] | undefined {
-  if (op.kind === 'linear') return splitLinear(editor, weights, op)
-  if (op.kind === 'embedding') return splitEmbedding(editor, weights, op)
-  return undefined
+function split(
+  editor: GraphEditor,
+  weights: BandedWeights,
+  op: OpOf<'linear'> | OpOf<'embedding'>,
+): Op[] | undefined {
+  return op.kind === 'linear' ? splitLinear(editor, weights, op) : splitEmbedding(editor, weights, op)
 }
 
 function splitLinear(editor: GraphEditor, weights: BandedWeights, op: OpOf<'linear'>): Op[] | undefined {

@@ -24,19 +24,38 @@ export function colourRanges(ranges: readonly LiveRange[]): ColouredArena {
   const order = ranges.map((_, index) => index).sort((a, b) => ranges[b]!.bytes - ranges[a]!.bytes || a - b)
   const colours: number[] = Array.from({ length: ranges.length }, () => 0)
   const sizes: number[] = []
+  /** By colour, in order of time: none of them overlap. */
   const members: LiveRange[][] = []
   for (const index of order) {
     const range = ranges[index]!
-    let colour = members.findIndex((taken) => taken.every((other) => !overlaps(range, other)))
+    let colour = members.findIndex((taken) => isFree(taken, range))
     if (colour === -1) {
       // Sorted by size, so the first member of a colour is its largest and no colour ever grows.
       colour = sizes.push(range.bytes) - 1
       members.push([])
     }
-    members[colour]!.push(range)
+    const taken = members[colour]!
+    taken.splice(turnOf(taken, range), 0, range)
     colours[index] = colour
   }
   return { colours, sizes }
+}
+
+/** How many of the ranges, which are in order of time, begin before `range`. */
+function turnOf(ordered: readonly LiveRange[], { first }: LiveRange): number {
+  let low = 0
+  let high = ordered.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ordered[middle]!.first < first) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function isFree(ordered: readonly LiveRange[], range: LiveRange): boolean {
+  const turn = turnOf(ordered, range)
+  return ![ordered[turn - 1], ordered[turn]].some((other) => other !== undefined && overlaps(range, other))
 }
 
 export function overlaps(a: LiveRange, b: LiveRange): boolean {

@@ -30,6 +30,8 @@ export interface Step {
   readonly dims: DimEnv
   /** Words in the plan's layout; valid until the next `write` of its writer. */
   readonly words: Int32Array
+  /** Whether it computes tokens of a prompt, where that is known: for who times steps, not for devices. */
+  readonly isPrefill?: boolean
 }
 
 /** Fills one reused word array for each step of a plan. */

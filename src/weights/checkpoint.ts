@@ -38,6 +38,7 @@ export interface CheckpointWording {
 
 export interface Checkpoint {
   readonly name: string
+  /** In the order of their bytes, file by file. */
   readonly tensors: ReadonlyMap<string, TensorInfo>
   /** For errors; by default tensors have one name each, and beside them lies a config.json. */
   readonly wording?: CheckpointWording | undefined
@@ -55,6 +56,8 @@ export interface Checkpoint {
     signal?: AbortSignal,
     into?: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array>
+  /** Compares files with their hashes, as `ByteSource` does. */
+  verify?(signal?: AbortSignal): Promise<void>
   /** Closes the files. */
   close(): Promise<void>
 }
@@ -117,6 +120,9 @@ export function fileCheckpoint<T extends TensorInfo>(
       const info = tensorNamed(tensors, name, source.name)
       checkElements(info, start, count)
       return read(info, start, count, signal, into)
+    },
+    async verify(signal) {
+      await source.verify?.(signal)
     },
     async close() {
       await source.close?.()

@@ -96,10 +96,11 @@ async function joinShards(
   try {
     for (const [tensor, file] of weightMap) {
       const shard = shards.get(file)!
-      const info = tensorNamed(shard.tensors, tensor, shard.name)
-      tensors.set(tensor, info)
       owner.set(tensor, shard)
-      totalBytes += storedForm(info).bytes
+      totalBytes += storedForm(tensorNamed(shard.tensors, tensor, shard.name)).bytes
+    }
+    for (const shard of shards.values()) {
+      for (const [tensor, info] of shard.tensors) if (owner.get(tensor) === shard) tensors.set(tensor, info)
     }
   } catch (error) {
     await closeAll(shards)
@@ -112,6 +113,9 @@ async function joinShards(
     async read(tensor, start, count, signal, into) {
       checkElements(tensorNamed(tensors, tensor, name), start, count)
       return owner.get(tensor)!.read(tensor, start, count, signal, into)
+    },
+    async verify(signal) {
+      for (const shard of shards.values()) await shard.verify?.(signal)
     },
     close: () => closeAll(shards),
   }

@@ -55,11 +55,11 @@ function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo | 'cache
   const dispose = (): Promise<void> => (disposal ??= connection.dispose(disposedFault()))
   return {
     chat: {
-      completions: completionsBy(({ signal, ...request }, stream, onItem) =>
+      completions: completionsBy('chat', ({ signal, ...request }, stream, onItem) =>
         connection.call<'chat'>({ method: 'chat', params: { ...request, stream } }, { signal, onItem }),
       ),
     },
-    completions: completionsBy(({ signal, ...request }, stream, onItem) =>
+    completions: completionsBy('text', ({ signal, ...request }, stream, onItem) =>
       connection.call<'completion'>(
         { method: 'completion', params: { ...request, stream } },
         { signal, onItem },
@@ -82,6 +82,7 @@ function callsOn(connection: Connection): Omit<Engine, keyof EngineInfo | 'cache
 }
 
 function completionsBy<Request extends SamplingOptions, Whole, Chunk>(
+  kind: 'chat' | 'text',
   call: (
     request: Request,
     stream: boolean,
@@ -106,7 +107,7 @@ function completionsBy<Request extends SamplingOptions, Whole, Chunk>(
     invariant(result !== undefined, 'a whole answer')
     return result
   }
-  return completions(stream, whole)
+  return completions(kind, stream, whole)
 }
 
 interface DescribedModel {

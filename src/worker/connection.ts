@@ -5,6 +5,7 @@ import { transfer, wrap, type Remote } from 'comlink'
 import { CancelledFault } from '../api/cancelledFault.ts'
 import type { AdapterInfo } from '../api/types.ts'
 import { RuntimeFault, cancelled } from '../core/errors.ts'
+import { onAbort } from '../core/onAbort.ts'
 import { tell } from '../core/tell.ts'
 import { holderGone, holdLock, type HeldLock, type Locks } from './liveness.ts'
 import {
@@ -102,13 +103,12 @@ export class Connection {
     const { port1: port, port2 } = new MessageChannel()
     let settle: { resolve(value: Methods[M]['result']): void; reject(error: unknown): void }
     const result = new Promise<Methods[M]['result']>((resolve, reject) => (settle = { resolve, reject }))
-    const onAbort = (): void => cancel(signal?.reason)
     let isSettled = false
     let cancellation: { readonly reason: unknown; readonly timer: ReturnType<typeof setTimeout> } | undefined
     const end = (settleIt: () => void): void => {
       isSettled = true
       clearTimeout(cancellation?.timer)
-      signal?.removeEventListener('abort', onAbort)
+      unlisten()
       settleIt()
     }
     const close = (): void => {
@@ -156,8 +156,8 @@ export class Connection {
     })
     port.addEventListener('messageerror', () => fail(workerFault('an answer that cannot be read')))
     port.start()
+    const unlisten = onAbort(signal, () => cancel(signal?.reason))
     this.#open.add(fail)
-    signal?.addEventListener('abort', onAbort, { once: true })
     if (this.#failure !== undefined) fail(this.#failure)
     else if (signal?.aborted === true) fail(cancelled('request', signal.reason))
     else {

@@ -3,19 +3,29 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { opKinds } from '../../src/graph/ops/index.ts'
 import { wgslKernels } from '../../src/kernels/index.ts'
+import { randomKernels } from '../../src/kernels/random.ts'
 import { unrollsLoops } from '../../src/kernels/linearTile.ts'
 import { hasSmallSubgroups } from '../../src/kernels/shapes.ts'
 import type { KernelSet } from '../../src/kernels/spec.ts'
 import { compareOp } from '../helpers/compareOp.ts'
 import { testDevice } from '../helpers/devices.ts'
 import { openGuardedDevice } from '../helpers/guardedDevice.ts'
-import { gpuCases, opCases } from '../helpers/opCases.ts'
+import { gpuCases, opCases, randomCase } from '../helpers/opCases.ts'
 
 const cases = opCases()
 
 describe('kernels against f64', () => {
   test.each(cases)('$name', async (opCase) => {
     await compareOp(opCase, await testDevice(), wgslKernels)
+  })
+})
+
+describe('random numbers against f64', () => {
+  const random = (['f32', 'f16'] as const).flatMap((dtype) =>
+    [0, 1, 2, 7].map((shift) => randomCase(shift, dtype)),
+  )
+  test.each(random)('$name', async (opCase) => {
+    await compareOp(opCase, await testDevice(), randomKernels)
   })
 })
 
@@ -99,6 +109,7 @@ test('every op kind that dispatches has a case or a test of its own', () => {
     'concat',
     'countTokens',
     'processLogits',
+    'randomNormal',
   ])
   const covered = new Set(cases.map(({ kind }) => kind))
   expect(opKinds.filter((kind) => !covered.has(kind) && !ownTest.has(kind))).toEqual([])

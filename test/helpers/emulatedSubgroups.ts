@@ -1,7 +1,7 @@
 // Subgroups of any size on any adapter: WGSL lets functions of a module hide builtin ones, so a kernel that uses subgroups
 // gets some of its own, which meet in workgroup memory. Stricter than hardware: all invocations of a workgroup must take
 // part in a call, and a shuffle from an invocation that is not there gives a huge number. What it cannot show is a barrier
-// that a kernel lacks, since each call brings its own. Not here: subgroup matrices.
+// that a kernel lacks, since each call brings its own. Not here: subgroup matrices (emulatedMatrices.ts).
 
 import { invariant } from '../../src/core/errors.ts'
 import type { Device } from '../../src/device/device.ts'

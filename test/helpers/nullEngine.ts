@@ -106,6 +106,7 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
     },
     chat: {
       completions: completions(
+        'chat',
         async function* (request) {
           for await (const token of tokens(request)) {
             const choice = { index: 0, delta: { content: ` ${token}` }, finish_reason: null }
@@ -119,7 +120,7 @@ export function createNullEngine({ beforeToken }: NullEngineOptions = {}): NullE
         },
       ),
     },
-    completions: completions(streamText, wholeText),
+    completions: completions('text', streamText, wholeText),
     // A letter is a token.
     countTokens: async (prompt) =>
       typeof prompt === 'string'

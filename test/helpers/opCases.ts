@@ -522,6 +522,27 @@ function splitCases(dtype: FloatDType): OpCase[] {
   ]
 }
 
+/** Numbers into the middle of a vector; `shift` is what they lie off from their places in the sequence. */
+export function randomCase(shift: number, dtype: FloatDType): OpCase {
+  const [first, count] = [1003, 517]
+  const b = new GraphBuilder('randomNormal')
+  const part = b.input('part', 'u32', [5])
+  const distribution = b.input('distribution', 'f32', [2])
+  const numbers = b.state('numbers', dtype, [1999])
+  const attrs = { dtype, maxCount: count }
+  b.output('y', b.apply('randomNormal', 'random', { part, distribution, numbers }, attrs))
+  return {
+    name: `randomNormal ${dtype} shifted by ${shift}`,
+    kind: 'randomNormal',
+    graph: b.finish(),
+    dims: dimsOf(1),
+    maxima: dimsOf(1),
+    values: { part: [first + shift, count, first, 7, 0xdead_beef], distribution: [0.5, 2] },
+    length: 1,
+    dtype,
+  }
+}
+
 /** Every op kind at the sizes that break kernels: one, primes, tile ± 1. */
 export function opCases(): OpCase[] {
   const cases: OpCase[] = []

@@ -22,22 +22,41 @@ export function KeptModels({ engine, onChoose }: KeptModelsProps): JSX.Element |
     <div class="field-group">
       <p class="label">Kept in this browser</p>
       <ul class="kept">
-        {models.map(({ model, cachedBytes, isComplete }) => (
-          <li key={model} class="row">
-            <button type="button" onClick={() => onChoose(model)}>
-              <span>{model}</span>
-              <span class="hint">
-                {isComplete ? formatBytes(cachedBytes) : `${formatBytes(cachedBytes)} so far`}
-              </span>
-            </button>
-            <IconButton
-              icon="trash"
-              label={`Delete ${model}`}
-              onClick={() => void engine.deleteKept(model).finally(refresh)}
-            />
-          </li>
+        {models.map((model) => (
+          <KeptModel
+            key={idOf(model)}
+            model={model}
+            onChoose={onChoose}
+            onDelete={() => void engine.deleteKept(idOf(model)).finally(refresh)}
+          />
         ))}
       </ul>
     </div>
   )
 }
+
+interface KeptModelProps {
+  readonly model: CachedModel
+  readonly onChoose: (name: string) => void
+  readonly onDelete: () => void
+}
+
+function KeptModel({ model, onChoose, onDelete }: KeptModelProps): JSX.Element {
+  const { cachedBytes, isComplete } = model
+  const name = model.revision === 'main' ? model.model : idOf(model)
+  return (
+    <li class="row">
+      <button type="button" onClick={() => onChoose(name)}>
+        <span>{name}</span>
+        <span class="hint">
+          {isComplete ? formatBytes(cachedBytes) : `${formatBytes(cachedBytes)} so far`}
+        </span>
+      </button>
+      <IconButton icon="trash" label={`Delete ${name}`} onClick={onDelete} />
+    </li>
+  )
+}
+
+/** Of one revision: without it, a name means all. */
+const idOf = ({ model, revision }: CachedModel): string =>
+  revision === undefined ? model : `${model}@${revision}`

@@ -37,7 +37,7 @@ const capabilities: Capabilities = {
 interface RefBuffer extends DeviceBuffer {
   readonly raw: Uint8Array<ArrayBuffer>
   /** Decoded or computed contents; a state's live here and survive between steps. */
-  tensor: RefTensor | undefined
+  values: Float64Array | undefined
 }
 
 interface RefPrepared extends PreparedPlan {
@@ -66,7 +66,7 @@ export function createReferenceDevice(): Device {
       ledger.add(owner, bytes)
       // States and arena hold f64 tensors made on demand; only uploads need bytes.
       const raw = new Uint8Array(owner === 'weights' ? bytes : 0)
-      return { label, bytes, raw, tensor: undefined, destroy: () => ledger.add(owner, -bytes) }
+      return { label, bytes, raw, values: undefined, destroy: () => ledger.add(owner, -bytes) }
     },
     async upload(buffer, offset, data) {
       refBuffer(buffer).raw.set(data, offset)
@@ -156,18 +156,17 @@ function readField(plan: Plan, index: number, step: Step): RefTensor {
 
 function weightTensor(value: Value, resources: PlanResources): RefTensor {
   const buffer = refBuffer(resources.weights.get(weightKey(value)))
-  buffer.tensor ??= {
-    shape: value.shape as readonly number[],
-    data: decode(buffer.raw, value.dtype, value.shape as readonly number[]),
-  }
-  return buffer.tensor
+  const shape = value.shape as readonly number[]
+  buffer.values ??= decode(buffer.raw, value.dtype, shape)
+  return { shape, data: buffer.values }
 }
 
 function stateTensor(graph: Graph, value: Value, resources: PlanResources): RefTensor {
   invariant(value.state !== undefined, `${value.name} is a state`)
   const buffer = refBuffer(resources.states.get(value.state))
-  buffer.tensor ??= refTensor(graph.states[value.state]!.shape)
-  return buffer.tensor
+  const { shape } = graph.states[value.state]!
+  buffer.values ??= refTensor(shape).data
+  return { shape, data: buffer.values }
 }
 
 function decode(raw: Uint8Array<ArrayBuffer>, dtype: DType, shape: readonly number[]): Float64Array {

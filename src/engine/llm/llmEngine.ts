@@ -3,13 +3,14 @@
 
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
 import { shown } from '../../core/files.ts'
+import { onAbort } from '../../core/onAbort.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'
 import type { Device, LostInfo } from '../../device/device.ts'
-import type { Checkpoint } from '../../weights/checkpoint.ts'
 import type { LlmConfig, LlmSpec } from '../../models/spec.ts'
 import type { Plan } from '../../plan/types.ts'
 import { checkContext } from '../load.ts'
+import type { WeightSource } from '../loadWeights.ts'
 import type { ShrunkOption } from '../fit.ts'
 import type { CacheState } from './cacheState.ts'
 import type { LogitsOptions } from './logits.ts'
@@ -57,10 +58,10 @@ export class LlmEngine {
   static async load(
     device: Device,
     spec: LlmSpec,
-    checkpoint: Checkpoint,
+    source: WeightSource,
     options: LlmEngineOptions,
   ): Promise<LlmEngine> {
-    return new LlmEngine(await ModelRunner.load(device, spec, checkpoint, options))
+    return new LlmEngine(await ModelRunner.load(device, spec, source, options))
   }
 
   /** Another one after each recovery from a loss. */
@@ -97,15 +98,14 @@ export class LlmEngine {
     throwIfCancelled(signal, 'request')
     const stream = this.#loop.submit(sequence)
     // Ends the sequence at once: its reader may not come back for a while.
-    const onAbort = (): void => {
+    const unlisten = onAbort(signal, () => {
       this.#loop.end(sequence)
       stream.fail(cancelled('request', signal?.reason))
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    })
     try {
       yield* stream
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      unlisten()
       this.#loop.end(sequence)
     }
   }

@@ -7,10 +7,10 @@ import type { DimEnv } from '../../graph/dim.ts'
 import type { LlmSpec } from '../../models/spec.ts'
 import { StepWriter } from '../../plan/stepLayout.ts'
 import type { Plan } from '../../plan/types.ts'
-import type { Checkpoint } from '../../weights/checkpoint.ts'
 import { blockSize, blocksFor, preparePlans, type LoadedPlans } from '../load.ts'
 import type { TimedStep } from '../kernelTimes.ts'
 import { loadTogether, type LoadTogetherOptions } from '../loadTogether.ts'
+import type { WeightSource } from '../loadWeights.ts'
 import { fitPlans, type FittedPlans, type MemoryBudget } from '../fit.ts'
 import { withSum, type LlmSizes } from '../memoryPlan.ts'
 import { runLogits, type LogitsOptions } from './logits.ts'
@@ -22,8 +22,14 @@ export interface ModelRunnerOptions extends LlmSizes, LoadTogetherOptions {
   readonly budget?: MemoryBudget | undefined
 }
 
-/** Told of a step once its times have been read back. */
-export type OnTimed = (step: TimedStep & { readonly dims: DimEnv }) => void
+/** A step of the engine, once its times have been read back. */
+export interface TimedEngineStep extends TimedStep {
+  readonly dims: DimEnv
+  /** Whether it computed tokens of prompts. */
+  readonly isPrefill: boolean
+}
+
+export type OnTimed = (step: TimedEngineStep) => void
 
 export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions> {
   readonly device: Device
@@ -59,18 +65,18 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
   static async load<Options extends ModelRunnerOptions>(
     device: Device,
     spec: LlmSpec,
-    checkpoint: Checkpoint,
+    source: WeightSource,
     options: Options,
   ): Promise<ModelRunner<Options>> {
-    const fitted = fitPlans(checkpoint.name, spec, options, device.capabilities, options.budget)
+    const fitted = fitPlans(source.name, spec, options, device.capabilities, options.budget)
     let weights: ReadonlyMap<string, DeviceBuffer> | undefined
     try {
-      weights = await loadTogether(device, fitted.plans, checkpoint, options)
+      weights = await loadTogether(device, fitted.plans, source, options)
       const loaded = await preparePlans(device, fitted.plans, weights, options.signal)
       return new ModelRunner(device, spec, fitted, weights, loaded)
     } catch (error) {
       for (const buffer of weights?.values() ?? []) buffer.destroy()
-      throw withSum(error, checkpoint.name, fitted)
+      throw withSum(error, source.name, fitted)
     }
   }
 
@@ -97,12 +103,13 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     const { dims, values } = buildStepInputs(chunks, { blockSize, maxBlocksPerSeq })
     const prepared = this.#loaded.plans.find(({ plan }) => fits(dims, plan.maxima))
     invariant(prepared !== undefined, 'a plan for every step')
-    const step = this.#writers.get(prepared)!.write(dims, values)
+    const isPrefill = chunks.some(hasPrompt)
+    const step = { ...this.#writers.get(prepared)!.write(dims, values), isPrefill }
     const outputs = dims.R > 0 ? ['sampled'] : []
     if (onTimed === undefined || this.device.profile === undefined)
       return this.device.run(prepared, step, outputs, batch)
     return this.device.profile(prepared, step, outputs).then(({ outputs, nanoseconds }) => {
-      onTimed({ plan: prepared.plan, dims, nanoseconds })
+      onTimed({ plan: prepared.plan, dims, isPrefill, nanoseconds })
       return outputs
     })
   }
@@ -120,6 +127,11 @@ export class ModelRunner<Options extends ModelRunnerOptions = ModelRunnerOptions
     this.#loaded.dispose()
     for (const buffer of this.#weights.values()) buffer.destroy()
   }
+}
+
+/** Whether a chunk is part of a prompt, or of what is computed again after a preemption. */
+function hasPrompt({ sequence, start, numTokens }: ScheduledChunk): boolean {
+  return numTokens > 1 || start < sequence.params.promptTokens.length
 }
 
 function fits(dims: DimEnv, maxima: DimEnv): boolean {

@@ -82,7 +82,8 @@ export class ServingLoop {
     this.#scheduler.add(sequence)
     if (!this.#isRunning) {
       this.#isRunning = true
-      this.#running = this.#run()
+      // Requests that come at the same time share the first step.
+      this.#running = Promise.resolve().then(() => this.#run())
     }
     return stream
   }

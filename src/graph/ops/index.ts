@@ -7,6 +7,7 @@ import { add, biasAdd, concat, mul, silu, slice, swiglu } from './elementwise.ts
 import { embedding, gatherRows, selectTokens } from './embedding.ts'
 import { linear, rmsNorm } from './linear.ts'
 import { countTokens, processLogits } from './logits.ts'
+import { randomNormal } from './random.ts'
 import { sample } from './sample.ts'
 
 /** Definitions by kind. */
@@ -22,6 +23,7 @@ export interface OpDefs {
   readonly linear: typeof linear
   readonly mul: typeof mul
   readonly processLogits: typeof processLogits
+  readonly randomNormal: typeof randomNormal
   readonly rmsNorm: typeof rmsNorm
   readonly rotary: typeof rotary
   readonly rotaryKvWrite: typeof rotaryKvWrite
@@ -44,6 +46,7 @@ const defs: OpDefs = {
   linear,
   mul,
   processLogits,
+  randomNormal,
   rmsNorm,
   rotary,
   rotaryKvWrite,

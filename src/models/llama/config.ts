@@ -111,6 +111,8 @@ export function readLlamaConfig(json: JsonObject): LlamaConfig {
   if (headDim % 2 !== 0) throw configFault('head_dim', 'an even number', headDim)
   const maxPositions = readCount(json, 'max_position_embeddings', variant.maxPositions)
   const rope = readRope(json, maxPositions)
+  // Sequences no longer than the sliding window see all of it, so full attention is the same there.
+  const maxSeqLen = Math.min(ropeMaxSeqLen(rope, maxPositions), variant.slidingWindow(json) ?? Infinity)
   return {
     vocabSize: readCount(json, 'vocab_size'),
     hiddenSize,
@@ -119,8 +121,8 @@ export function readLlamaConfig(json: JsonObject): LlamaConfig {
     numHeads,
     numKvHeads,
     headDim,
-    // Sequences no longer than the sliding window see all of it, so full attention is the same there.
-    maxSeqLen: Math.min(ropeMaxSeqLen(rope, maxPositions), variant.slidingWindow(json) ?? Infinity),
+    maxSeqLen,
+    defaultMaxSeqLen: rope.kind === 'dynamic' ? Math.min(rope.originalMaxSeqLen, maxSeqLen) : maxSeqLen,
     normEps: readNumber(json, 'rms_norm_eps', 1e-6),
     rope,
     tieWordEmbeddings: readFlag(json, 'tie_word_embeddings'),

@@ -23,6 +23,7 @@ export function llamaSpec(config: LlamaConfig): LlmSpec {
 
 function describe(config: LlamaConfig): [name: string, value: string][] {
   const { rope } = config
+  const isLess = config.defaultMaxSeqLen < config.maxSeqLen
   const flags = [
     config.tieWordEmbeddings ? 'tied embeddings' : '',
     config.qkvBias ? (config.outputBias ? 'attention biases' : 'query, key and value biases') : '',
@@ -33,7 +34,10 @@ function describe(config: LlamaConfig): [name: string, value: string][] {
     ['layers', String(config.numLayers)],
     ['hidden size', `${config.hiddenSize}, ${config.intermediateSize} inside the MLP`],
     ['heads', `${config.numHeads} of ${config.headDim}, ${config.numKvHeads} for keys and values`],
-    ['context', `${config.maxSeqLen} tokens`],
+    [
+      'context',
+      `${config.maxSeqLen} tokens${isLess ? `, ${config.defaultMaxSeqLen} unless asked for more` : ''}`,
+    ],
     ['rotary', `${rope.kind}, theta ${rope.theta}`],
     ['norm eps', String(config.normEps)],
   ]

@@ -22,7 +22,7 @@ interface LinearRope {
  * NTK scaling: a larger theta for sequences beyond `originalMaxSeqLen`, growing with the length.
  * transformers takes the length of each forward pass, so keys in its cache keep the frequencies of the pass that
  * wrote them. Here one table serves every pass, with the frequencies of one pass over a whole `maxSeqLen` of the
- * engine; while that is at most `originalMaxSeqLen`, they are the plain ones.
+ * engine; while that is at most `originalMaxSeqLen`, which it is by default, they are the plain ones.
  */
 interface DynamicRope {
   readonly kind: 'dynamic'

@@ -93,7 +93,7 @@ function nameTensors(
 ): ReadonlyMap<string, PlacedTensor> {
   const architecture = metadata.get('general.architecture')
   const tensors = new Map<string, PlacedTensor>()
-  for (const tensor of inFile) {
+  for (const tensor of [...inFile].sort((a, b) => a.offset - b.offset)) {
     const role: TensorRole = isKnownArchitecture(architecture)
       ? roleOf(architecture, tensor.name)
       : { name: tensor.name, interleavedHeads: undefined }

@@ -30,7 +30,7 @@ const passingChunkBytes = 2 * 2 ** 20
 
 /** Of chunks in memory. What falls out is read again from the storage, or fetched again where there is none. */
 const storedMemoryBytes = 8 * 2 ** 20
-const passingMemoryBytes = 12 * 2 ** 20
+const passingMemoryBytes = 8 * 2 ** 20
 
 export interface ChunkCacheOptions {
   /** Undefined: nothing is kept. */
@@ -39,7 +39,7 @@ export interface ChunkCacheOptions {
   readonly chunkBytes?: number
   /** Ends every request. */
   readonly signal?: AbortSignal | undefined
-  /** Called once if the storage fails or has no room for a file; loading goes on without it. */
+  /** Called once if the storage fails or has no room for a file, and once if a file has no version; loading goes on. */
   readonly onNotice?: ((message: string) => void) | undefined
   readonly meter?: TransferMeter | undefined
   /** Milliseconds since 1970. Default: the clock of the platform. */
@@ -55,13 +55,15 @@ export function cachedStore(remote: RemoteStore, options: ChunkCacheOptions): Fi
   return { name: remote.name, open: (path) => cache.open(path) }
 }
 
-type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'chunkBytes' | 'chunks' | 'meter'>
+type SourceLink = Omit<ChunkedSourceOptions, 'size' | 'sha256' | 'chunkBytes' | 'chunks' | 'meter'>
 
 class ChunkCache {
   readonly #remote: RemoteStore
   readonly #options: ChunkCacheOptions
   readonly #memory: ChunkMemory
   #isFull = false
+  /** Whether a file came without a version. */
+  #isUnversioned = false
   /** Set by the first file that had to be served without the network: the others need not try, too. */
   #isOffline = false
   /** Bytes that files will yet write. */
@@ -107,7 +109,10 @@ class ChunkCache {
     source: RemoteSource | undefined,
   ): Promise<ByteSource | undefined> {
     const { hashing, chunkBytes = storedChunkBytes } = this.#options
-    if (source !== undefined && source.version === undefined) return this.#passing(path, source)
+    if (source !== undefined && source.version === undefined) {
+      this.#noteUnversioned(source.name)
+      return this.#passing(path, source)
+    }
     const isSame =
       known?.kind === 'file' && known.version === source?.version && known.size === source.size
         ? known.sha256 === source.sha256
@@ -191,6 +196,7 @@ class ChunkCache {
       ...this.#link(source.name, source, async () => source),
       meter,
       size: source.size,
+      sha256: source.sha256,
       chunkBytes: this.#options.chunkBytes ?? passingChunkBytes,
       chunks: undefined,
     })
@@ -211,7 +217,6 @@ class ChunkCache {
       storage,
       folder,
       present,
-      sha256,
       isVerified,
       onVerified: async () => {
         await this.#tried(() => writeManifest(storage, hashing, { ...manifest, isVerified: true }))
@@ -223,7 +228,7 @@ class ChunkCache {
       onFull: (cause) => this.#noteFailure(cause),
       isFull: () => this.#isFull,
     }
-    return new ChunkedSource({ ...link, meter, size, chunkBytes, chunks })
+    return new ChunkedSource({ ...link, meter, size, sha256, chunkBytes, chunks })
   }
 
   /** What the chunks of a file need of the cache, and the file on the network: open, or opened when it is wanted. */
@@ -273,6 +278,15 @@ class ChunkCache {
 
   #noteFailure(cause: unknown): void {
     this.#giveUp(`cannot be written (${cause instanceof Error ? cause.message : String(cause)})`)
+  }
+
+  /** Once: the files of a server are alike. */
+  #noteUnversioned(name: string): void {
+    if (this.#isUnversioned) return
+    this.#isUnversioned = true
+    this.#options.onNotice?.(
+      `The weight cache cannot keep ${name}: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.`,
+    )
   }
 
   #giveUp(reason: string): void {

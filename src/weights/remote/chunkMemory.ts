@@ -17,6 +17,7 @@ interface Entry {
   readonly index: number
   readonly bytes: Promise<Uint8Array>
   readonly buffer: Uint8Array<ArrayBuffer>
+  isLoaded: boolean
   /** Readers, the load, and the memory itself. */
   numHolders: number
 }
@@ -52,6 +53,14 @@ export class ChunkMemory {
     return { bytes: entry.bytes, release: () => this.#release(entry) }
   }
 
+  /** A chunk that is here and not on its way. */
+  holdLoaded(file: object, index: number): HeldChunk | undefined {
+    const entry = this.#find(file, index)
+    if (entry?.isLoaded !== true) return undefined
+    entry.numHolders++
+    return { bytes: entry.bytes, release: () => this.#release(entry) }
+  }
+
   /** Forgets the chunks of a file once none is on its way. */
   async forgetFile(file: object): Promise<void> {
     const own = [...this.#entries].filter((entry) => entry.file === file)
@@ -67,9 +76,12 @@ export class ChunkMemory {
   #begin(file: object, index: number, bufferBytes: number, load: LoadChunk): Entry {
     const buffer = this.#buffers.take(bufferBytes)
     this.#bytes += buffer.byteLength
-    const entry: Entry = { file, index, buffer, bytes: load(buffer), numHolders: 2 }
+    const entry: Entry = { file, index, buffer, bytes: load(buffer), isLoaded: false, numHolders: 2 }
     entry.bytes.then(
-      () => this.#release(entry),
+      () => {
+        entry.isLoaded = true
+        this.#release(entry)
+      },
       () => {
         this.#forget(entry)
         this.#release(entry)

@@ -3,8 +3,10 @@
 // Not here: which version of a file the chunks belong to (chunkCache.ts).
 import { RuntimeFault, throwIfCancelled } from '../../core/errors.ts'
 import { readExactly, type ByteSource } from '../../core/files.ts'
+import { onAbort } from '../../core/onAbort.ts'
 import { untilCancelled } from '../../core/untilCancelled.ts'
 import type { ChunkMemory, HeldChunk } from './chunkMemory.ts'
+import { PassingHash } from './passingHash.ts'
 import { readSealed, sealedBytes, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import type { RemoteSource } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'
@@ -16,9 +18,7 @@ export interface ChunkFolder {
   readonly folder: string
   /** Indices of the chunks that the storage has. */
   readonly present: Set<number>
-  /** Of the whole file, if it is known. */
-  readonly sha256: string | undefined
-  /** Whether all chunks have been compared with `sha256`. */
+  /** Whether all chunks have been compared with the hash of the file. */
   readonly isVerified: boolean
   readonly onVerified: () => Promise<void>
   /** Removes the file and all its chunks. */
@@ -33,6 +33,8 @@ export interface ChunkFolder {
 export interface ChunkedSourceOptions {
   readonly name: string
   readonly size: number
+  /** Of the whole file, if it is known. */
+  readonly sha256: string | undefined
   readonly chunkBytes: number
   readonly hashing: Hashing
   /** Shared by the files of a model. */
@@ -53,8 +55,11 @@ export class ChunkedSource implements ByteSource {
   readonly #options: ChunkedSourceOptions
   readonly #numChunks: number
   readonly #closing = new AbortController()
+  readonly #unlisten: () => void
   #lastIndex: number | undefined
   #isVerified: boolean
+  /** Where chunks are not kept and the hash of the file is known. */
+  #passing: PassingHash | undefined
   /** Why no read can succeed any more. */
   #fault: RuntimeFault | undefined
 
@@ -63,13 +68,14 @@ export class ChunkedSource implements ByteSource {
     this.size = options.size
     this.#options = options
     this.#numChunks = Math.ceil(options.size / options.chunkBytes)
-    const { chunks } = options
-    this.#isVerified = chunks?.sha256 === undefined || chunks.isVerified
-    options.signal?.addEventListener('abort', this.#stop, { once: true })
-    if (options.signal?.aborted === true) this.#stop()
+    const { chunks, sha256 } = options
+    this.#isVerified = sha256 === undefined || chunks?.isVerified === true
+    if (!this.#isVerified && (chunks === undefined || chunks.isFull())) {
+      this.#passing = new PassingHash(options.hashing)
+    }
+    this.#unlisten = onAbort(options.signal, () => this.#closing.abort())
+    if (options.signal?.aborted === true) this.#closing.abort()
   }
-
-  readonly #stop = (): void => this.#closing.abort()
 
   async read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     const bytes =
@@ -85,9 +91,33 @@ export class ChunkedSource implements ByteSource {
     return bytes
   }
 
+  async verify(signal?: AbortSignal): Promise<void> {
+    const { chunks, hashing, inTurn } = this.#options
+    if (this.#fault !== undefined) throw this.#fault
+    if (this.#isVerified) return
+    if (chunks !== undefined && !chunks.isFull()) {
+      try {
+        for (let index = 0; index < this.#numChunks; index++) {
+          if (!chunks.present.has(index)) await this.#fetch(index, signal)
+        }
+      } catch (error) {
+        // What is there was compared chunk by chunk, and serves without a network.
+        if (error instanceof RuntimeFault && error.code === 'file/network') return
+        throw error
+      }
+      await inTurn(() => this.#verify())
+      if (this.#isVerified) return
+    }
+    // Also where the storage failed in between.
+    const passing = (this.#passing ??= new PassingHash(hashing))
+    await inTurn(() => this.#hashLoaded(passing))
+    while (passing.numHashed < this.#numChunks) await this.#fetch(passing.numHashed, signal)
+    await inTurn(() => this.#comparePassed(passing))
+  }
+
   async close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#stop)
-    this.#stop()
+    this.#unlisten()
+    this.#closing.abort()
     await this.#options.memory.forgetFile(this)
     await this.#options.closeRemote()
   }
@@ -112,6 +142,16 @@ export class ChunkedSource implements ByteSource {
     }
   }
 
+  /** Has a chunk loaded, for what loading it does. */
+  async #fetch(index: number, signal: AbortSignal | undefined): Promise<void> {
+    const chunk = this.#hold(index)
+    try {
+      await untilCancelled(chunk.bytes, this.name, signal)
+    } finally {
+      chunk.release()
+    }
+  }
+
   #hold(index: number): HeldChunk {
     const { memory, inTurn, chunkBytes } = this.#options
     const bufferBytes = sealedBytes(Math.min(chunkBytes, this.size))
@@ -125,7 +165,8 @@ export class ChunkedSource implements ByteSource {
     const stored = await this.#stored(index, into)
     if (stored !== undefined) meter?.addChunk(index, stored.byteLength, true)
     const bytes = stored ?? (await this.#fetched(index, into))
-    await this.#verify()
+    if (this.#passing === undefined) await this.#verify()
+    else await this.#pass(this.#passing, index, bytes)
     return bytes
   }
 
@@ -167,7 +208,7 @@ export class ChunkedSource implements ByteSource {
       await writeSealed(chunks.storage, hashing, key, bytes)
       chunks.present.add(index)
       chunks.onWritten(length)
-      this.#isVerified = chunks.sha256 === undefined
+      this.#isVerified = this.#options.sha256 === undefined
     } catch (cause) {
       chunks.onFull(cause)
     }
@@ -188,16 +229,52 @@ export class ChunkedSource implements ByteSource {
       hash.update(bytes)
       this.#options.meter?.addVerified(bytes.byteLength)
     }
+    await this.#compare(hexOf(hash.digest()))
+    await chunks.onVerified()
+  }
+
+  /** Hashes a chunk that is not kept, and those after it that came before it. */
+  async #pass(passing: PassingHash, index: number, bytes: Uint8Array): Promise<void> {
+    if (!(await passing.add(index, bytes))) {
+      this.#fault = new RuntimeFault('file/changed', {
+        where: this.name,
+        expected: `the same bytes at ${index * this.#options.chunkBytes} as before`,
+        got: 'others',
+        fix: 'Load again. If it happens again, the server gives wrong bytes.',
+      })
+      throw this.#fault
+    }
+    await this.#hashLoaded(passing)
+    if (passing.numHashed === this.#numChunks) await this.#comparePassed(passing)
+  }
+
+  async #hashLoaded(passing: PassingHash): Promise<void> {
+    for (;;) {
+      const chunk = this.#options.memory.holdLoaded(this, passing.numHashed)
+      if (chunk === undefined) return
+      try {
+        await passing.add(passing.numHashed, await chunk.bytes)
+      } finally {
+        chunk.release()
+      }
+    }
+  }
+
+  async #comparePassed(passing: PassingHash): Promise<void> {
+    if (!this.#isVerified) await this.#compare(passing.digest())
+  }
+
+  async #compare(got: string): Promise<void> {
+    const { sha256, chunks } = this.#options
     this.#isVerified = true
-    const got = hexOf(hash.digest())
-    if (got === chunks.sha256) return chunks.onVerified()
+    if (got === sha256) return
     this.#fault = new RuntimeFault('file/hash', {
       where: this.name,
-      expected: `SHA-256 ${chunks.sha256}`,
+      expected: `SHA-256 ${sha256}`,
       got,
-      fix: 'What was stored has been removed; load again. If it happens again, the server gives wrong bytes.',
+      fix: 'Load again; nothing of it was kept. If it happens again, the server gives wrong bytes.',
     })
-    await chunks.discard()
+    await chunks?.discard()
     throw this.#fault
   }
 }

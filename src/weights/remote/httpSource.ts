@@ -4,7 +4,15 @@
 // Every answer's ETag is compared instead of sending If-Range: to a browser that header costs a preflight, which the
 // servers behind a redirect often refuse.
 import { RuntimeFault } from '../../core/errors.ts'
-import { Retryable, bodyOf, piecesOf, retryAfterMsOf, retrying, type Network } from './network.ts'
+import {
+  Retryable,
+  bodyOf,
+  piecesOf,
+  retryAfterMsOf,
+  retrying,
+  type Network,
+  type NetworkResponse,
+} from './network.ts'
 import type { RemoteSource } from './remoteStore.ts'
 
 /** Bytes of the first request of a file: small files need no other one, and most headers of weights fit. */
@@ -88,7 +96,7 @@ interface OpenedFile {
 
 async function opening(
   requests: Requests,
-  response: Response,
+  response: NetworkResponse,
   wantedBytes: number,
   isAlive: () => void,
 ): Promise<OpenedFile | undefined> {
@@ -192,7 +200,7 @@ class HttpSource implements RemoteSource {
   }
 
   /** Throws unless the answer is the part from `start` of the very file that was opened. */
-  #check({ status, headers }: Response, start: number): void {
+  #check({ status, headers }: NetworkResponse, start: number): void {
     const { where } = this.#requests
     const tag = validatorOf(headers)
     const range = contentRange(headers)
@@ -211,6 +219,8 @@ class HttpSource implements RemoteSource {
       return
     }
     if (status !== 206) throw serverFault(where, 'a part of the file, status 206', `status ${status}`)
+    const encoding = headers.get('content-encoding') ?? 'identity'
+    if (encoding !== 'identity') throw serverFault(where, 'the bytes of the file as they are', encoding)
     // Servers that do not expose the header to a page are trusted.
     if (range !== undefined && range.start !== start) {
       throw serverFault(where, `bytes from ${start}`, shownRange(headers))
@@ -236,12 +246,14 @@ class Requests {
   }
 
   /** Throws for every status that says nothing about the file. */
-  async get(start: number, length: number, signal: AbortSignal): Promise<Response> {
+  async get(start: number, length: number, signal: AbortSignal): Promise<NetworkResponse> {
     const target = this.#target
+    const isRedirected = target !== this.url
+    // Where a redirect led is good for a while only: the first address leads to a fresh one.
+    this.#target = this.url
     const response = await this.#fetch(target, start, length, signal)
-    if (target !== this.url && [401, 403, 404, 410].includes(response.status)) {
-      // Signed addresses expire: the first one leads to a fresh one.
-      this.#target = this.url
+    const isAnswer = response.ok || response.status === 416
+    if (isRedirected && !isAnswer && !isPassing(response.status)) {
       throw new Retryable(`status ${response.status} after a redirect`)
     }
     const { where, options } = this
@@ -252,11 +264,11 @@ class Requests {
         retryAfterMsOf(response.headers, options.network.now()),
       )
     }
-    if (response.redirected && response.status === 206) this.#target = response.url
+    if (response.status === 206) this.#target = response.redirected ? response.url : target
     return response
   }
 
-  #fetch(target: string, start: number, length: number, signal: AbortSignal): Promise<Response> {
+  #fetch(target: string, start: number, length: number, signal: AbortSignal): Promise<NetworkResponse> {
     const headers: Record<string, string> = { range: `bytes=${start}-${start + length - 1}` }
     const { token, network } = this.options
     // When the server redirects to another origin, fetch drops the header by itself.

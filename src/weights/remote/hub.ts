@@ -4,12 +4,11 @@ import { RuntimeFault } from '../../core/errors.ts'
 import { decodeUtf8, isRecord, shown } from '../../core/files.ts'
 import { isCount } from '../checkpoint.ts'
 import { isSha256, listKey, readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
+import { defaultEndpoint } from './hubAddress.ts'
 import { accessFault, isPassing, knownHttpFile, openHttpFile } from './httpSource.ts'
-import { Retryable, bodyOf, retryAfterMsOf, retrying, type Network } from './network.ts'
+import { Retryable, bodyOf, retryAfterMsOf, retrying, type Network, type NetworkResponse } from './network.ts'
 import type { RemoteStore } from './remoteStore.ts'
 import type { Hashing } from './sha256.ts'
-
-export const defaultEndpoint = 'https://huggingface.co'
 
 export interface HubOptions {
   readonly network: Network
@@ -144,7 +143,7 @@ function refusal(
   id: string,
   revision: string,
   endpoint: string,
-  { status, headers }: Response,
+  { status, headers }: NetworkResponse,
   options: HubOptions,
 ): RuntimeFault {
   const code = headers.get('x-error-code')

@@ -1,5 +1,5 @@
 // Which hub repository is meant: `owner/name` is its folder or its only GGUF file, `owner/name/file.gguf` one of several.
-// Not here: which of its files are the model (../modelFiles.ts).
+// Not here: addresses (hubAddress.ts), which of its files are the model (../modelFiles.ts).
 import { isGgufName } from '../modelFiles.ts'
 
 export interface HubModelId {
@@ -11,17 +11,19 @@ export interface HubModelId {
   readonly revision: string | undefined
 }
 
-/** Undefined unless the text has the form of an id. It may be a path all the same. */
-export function parseHubModelId(text: string): HubModelId | undefined {
-  const match = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/(.+\.gguf))?$/i.exec(text)
-  if (match === null || isGgufName(match[1]!)) return undefined
-  return { id: match[1]!, file: match[2], revision: undefined }
+/** Whether a text has the form of `owner/name`. */
+export function isRepositoryId(text: string): boolean {
+  return /^\w[\w.-]*\/\w[\w.-]*$/.test(text) && !isGgufName(text)
 }
 
-/** The repository of whose page this is the address: `<endpoint>/owner/name`, also with `/tree/<revision>`. */
-export function parseHubUrl(text: string, endpoint: string): HubModelId | undefined {
-  const prefix = `${endpoint.replace(/\/+$/, '')}/`
-  if (!text.startsWith(prefix)) return undefined
-  const match = /^(\w[\w.-]*\/\w[\w.-]*?)(?:\/tree\/([^/]+))?\/?$/.exec(text.slice(prefix.length))
-  return match === null ? undefined : { id: match[1]!, file: undefined, revision: match[2] }
+const modelId =
+  /^(?<id>[^/@]+\/[^/@]+)(?:@(?<revision>refs\/[^/]+\/[^/]+|[^/]+|.+))?(?:\/(?<file>.+\.gguf))?$/i
+
+/**
+ * What `owner/name`, `owner/name@revision`, `owner/name/file.gguf` or `owner/name@revision/file.gguf` means. Undefined
+ * unless the text has the form of an id; it may be a path all the same.
+ */
+export function parseHubModelId(text: string): HubModelId | undefined {
+  const { id = '', revision, file } = modelId.exec(text)?.groups ?? {}
+  return isRepositoryId(id) ? { id, file, revision } : undefined
 }

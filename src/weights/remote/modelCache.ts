@@ -13,6 +13,8 @@ import {
   type ChunkStorage,
   type Manifest,
 } from './chunkStorage.ts'
+import { parseHubUrl } from './hubAddress.ts'
+import { parseHubModelId, type HubModelId } from './hubModel.ts'
 import type { Hashing } from './sha256.ts'
 
 /** One file of a model in the cache. */
@@ -49,7 +51,8 @@ export interface ModelCache {
   list(): Promise<CachedModel[]>
   /**
    * Removes a model, as `list` or `createEngine` name it, or one of its files (`<model>/<path>`); without a name, all.
-   * Resolves with the bytes of files that were freed. Engines that are loaded keep working. Throws `file/io`.
+   * Resolves with the bytes of files that were freed, 0 where there is no such model. Engines that are loaded keep working.
+   * Throws `file/io`.
    */
   delete(model?: string): Promise<number>
 }
@@ -64,7 +67,9 @@ export function modelCache(
     list: () =>
       reported('list', async () => {
         const storage = await openStorage()
-        return storage === undefined ? [] : (await readGroups(storage, hashing)).map(({ cached }) => cached)
+        const groups = storage === undefined ? [] : await readGroups(storage, hashing)
+        // Of an address where nothing was found, only that is known.
+        return groups.map(({ cached }) => cached).filter(({ files }) => files.length > 0)
       }),
     delete: (model) =>
       reported('delete', async () => {
@@ -74,10 +79,8 @@ export function modelCache(
         if (model === undefined) await deleteAll(storage)
         let freed = 0
         for (const { manifests, cached } of groups) {
-          const isWhole = model === undefined || namesOf(manifests[0]).includes(normalised(model))
-          const chosen = manifests.filter(
-            (manifest) => isWhole || namesOf(manifest).some((name) => `${name}/${manifest.path}` === model),
-          )
+          const isWhole = model === undefined || isFolder(manifests[0], model)
+          const chosen = manifests.filter((manifest) => isWhole || isFile(manifest, model))
           const paths = chosen.map(({ path }) => path)
           for (const { path, cachedBytes } of cached.files) if (paths.includes(path)) freed += cachedBytes
           if (model !== undefined) await deleteFiles(storage, hashing, chosen, isWhole)
@@ -132,6 +135,29 @@ async function describe(
   }
 }
 
+/** Whether a text means the whole folder of a file. */
+function isFolder(manifest: Manifest, text: string): boolean {
+  const said = hubModelOf(manifest, text)
+  return namesOf(manifest).includes(normalised(text)) || (said !== undefined && said.file === undefined)
+}
+
+/** Whether a text means this file. */
+function isFile(manifest: Manifest, text: string): boolean {
+  const { path } = manifest
+  return (
+    namesOf(manifest).some((name) => `${name}/${path}` === text) || hubModelOf(manifest, text)?.file === path
+  )
+}
+
+/** What an id or an address means; undefined unless that is of this folder. */
+function hubModelOf({ folder, model, revision }: Manifest, text: string): HubModelId | undefined {
+  if (revision === undefined) return undefined
+  const endpoint = folder.slice(0, -`/${model}@${revision}`.length)
+  const address = parseHubUrl(text, endpoint)
+  const said = address?.endpoint === endpoint ? address : parseHubModelId(text)
+  return said?.id === model && (said.revision ?? revision) === revision ? said : undefined
+}
+
 /** All that a model's folder may be called. */
 function namesOf({ folder, model, revision }: Manifest): string[] {
   const page = revision === undefined ? folder : folder.slice(0, -revision.length - 1)
@@ -170,6 +196,7 @@ async function reported<T>(what: string, operation: () => Promise<T>): Promise<T
   try {
     return await operation()
   } catch (cause) {
+    if (cause instanceof RuntimeFault) throw cause
     throw new RuntimeFault('file/io', {
       where: `cache.${what}`,
       expected: 'a cache that can be read and changed',

@@ -1,9 +1,27 @@
 // The network as remote sources see it, all of it injected, and the one loop that tries again.
 // Not here: what is asked for (httpSource.ts, hub.ts).
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
+import { onAbort } from '../../core/onAbort.ts'
+
+/** What is asked of fetch. */
+export type NetworkInit = {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** What is needed of its answer. */
+export interface NetworkResponse extends Pick<Response, 'status' | 'ok' | 'headers' | 'url' | 'redirected'> {
+  readonly body: { getReader(): PieceReader } | null
+}
+
+/** A piece is valid until the next one is asked for. */
+export interface PieceReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+  cancel(): Promise<void>
+}
 
 export interface Network {
-  readonly fetch: (url: string, init?: RequestInit) => Promise<Response>
+  readonly fetch: (url: string, init?: NetworkInit) => Promise<NetworkResponse>
   /** Rejects when the signal fires. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   /** In [0, 1). */
@@ -20,15 +38,14 @@ export const platformNetwork: Network = {
   fetch: (url, init) => globalThis.fetch(url, { cache: 'no-store', ...init }),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
-      const stop = (): void => {
+      const unlisten = onAbort(signal, () => {
         clearTimeout(timer)
         reject(cancelled('a pause before trying again', signal?.reason))
-      }
+      })
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop)
+        unlisten()
         resolve()
       }, ms)
-      signal?.addEventListener('abort', stop, { once: true })
     }),
   random: () => Math.random(),
   now: () => Date.now(),
@@ -100,18 +117,17 @@ export async function retrying<T>(
 async function watched<T>(stallMs: number, signal: AbortSignal | undefined, attempt: Attempt<T>): Promise<T> {
   const controller = new AbortController()
   const stall = (): void => controller.abort(new Retryable(`no bytes for ${stallMs / 1000} s`))
-  const stop = (): void => controller.abort(signal?.reason)
   let timer = setTimeout(stall, stallMs)
   const isAlive = (): void => {
     clearTimeout(timer)
     timer = setTimeout(stall, stallMs)
   }
-  signal?.addEventListener('abort', stop, { once: true })
+  const unlisten = onAbort(signal, () => controller.abort(signal?.reason))
   try {
     return await attempt(controller.signal, isAlive)
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', stop)
+    unlisten()
     // Whatever the attempt left open is closed.
     controller.abort()
   }
@@ -146,8 +162,8 @@ function reasonOf(cause: unknown): string {
   return 'code' in inner && typeof inner.code === 'string' ? inner.code : inner.message
 }
 
-/** The pieces of a body as they come; leaving the loop early cancels the rest. */
-export async function* piecesOf(response: Response, isAlive: () => void): AsyncGenerator<Uint8Array> {
+/** The pieces of a body as they come, each valid until the next; leaving the loop early cancels the rest. */
+export async function* piecesOf(response: NetworkResponse, isAlive: () => void): AsyncGenerator<Uint8Array> {
   isAlive()
   // Not `for await`: Safari's streams are not iterable.
   const reader = response.body?.getReader()
@@ -155,7 +171,7 @@ export async function* piecesOf(response: Response, isAlive: () => void): AsyncG
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return
+      if (done || value === undefined) return
       isAlive()
       yield value
     }
@@ -166,7 +182,7 @@ export async function* piecesOf(response: Response, isAlive: () => void): AsyncG
 
 /** The whole body, or undefined, and no more than that read, when it has more than `maxBytes`. */
 export async function bodyOf(
-  response: Response,
+  response: NetworkResponse,
   maxBytes: number,
   isAlive: () => void,
 ): Promise<Uint8Array | undefined> {
@@ -175,7 +191,8 @@ export async function bodyOf(
   for await (const piece of piecesOf(response, isAlive)) {
     bytes += piece.byteLength
     if (bytes > maxBytes) return undefined
-    pieces.push(piece)
+    // Not slice: that of a Buffer is a view.
+    pieces.push(new Uint8Array(piece))
   }
   const whole = new Uint8Array(bytes)
   let at = 0

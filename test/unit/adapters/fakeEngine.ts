@@ -106,7 +106,7 @@ export function createFakeEngine({
     model: 'fake',
     maxSeqLen,
     vocabSize: 1000,
-    chat: { completions: completions(stream, whole) },
+    chat: { completions: completions('chat', stream, whole) },
     countTokens: async (prompt) => (typeof prompt === 'string' ? numWords(prompt) : numTokensOf(prompt)),
     requests,
     get numRunning() {

@@ -1,5 +1,6 @@
 // The Prompt API's shape over a fake engine whose tokens are words: a message costs one token and its words.
 
+import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   createLanguageModel,
@@ -186,7 +187,9 @@ describe('abort', () => {
       yield* engine.chat.completions.create({ ...request, stream: true })
       controller.abort()
     }
-    const chat = { completions: completions(create, (request) => engine.chat.completions.create(request)) }
+    const chat = {
+      completions: completions('chat', create, (request) => engine.chat.completions.create(request)),
+    }
     const session = await createLanguageModel({ ...engine, chat }).create()
     expect(await nameOf(session.prompt('Hello', { signal: controller.signal }))).toBe('AbortError')
     expect(session.contextUsage).toBe(0)
@@ -197,6 +200,23 @@ describe('abort', () => {
     const { session } = await start({ signal: controller.signal })
     controller.abort(new Error('closed'))
     await expect(session.prompt('Hello')).rejects.toThrow('closed')
+  })
+
+  test('of one signal destroys many sessions, and those that are destroyed leave nothing on it', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const model = createLanguageModel(createFakeEngine())
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => model.create({ signal })))
+    const [first, ...others] = sessions
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    for (const session of others) session.destroy()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    controller.abort(new Error('closed'))
+    await expect(first!.prompt('Hello')).rejects.toThrow('closed')
+    const calm = new AbortController()
+    const last = await model.create({ signal: calm.signal })
+    last.destroy()
+    expect(getEventListeners(calm.signal, 'abort')).toEqual([])
   })
 
   test('before and during create rejects it', async () => {

@@ -1,8 +1,6 @@
 // A load that is aborted in each of its phases ends within a moment, and nothing stays allocated. A hub on this machine,
 // the weight cache in memory, and Dawn's null backend, whose shaders are really compiled.
 
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { orderedProgress } from '../../../src/api/loadProgress.ts'
 import { createEngineOn } from '../../../src/api/model.ts'
@@ -10,29 +8,10 @@ import { openRemoteModel } from '../../../src/api/remoteModel.ts'
 import type { EngineOptions, LoadProgress } from '../../../src/api/types.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import type { Device } from '../../../src/device/device.ts'
-import { fixturesDir } from '../../helpers/dirs.ts'
 import { zeroedReads } from '../../helpers/zeroedReads.ts'
 import { MemoryChunks } from '../weights/remote/memoryChunks.ts'
-import { TestServer } from '../weights/remote/testServer.ts'
-
-const folder = `${fixturesDir}/golden/llama/gqa`
-const commit = 'a'.repeat(40)
-const id = 'owner/gqa'
-
-async function startHub(): Promise<TestServer> {
-  const files = ['config.json', 'model.safetensors'].map(
-    (name) => [name, readFileSync(`${folder}/${name}`)] as const,
-  )
-  const server = await TestServer.start(
-    Object.fromEntries(files.map(([name, bytes]) => [`${id}/resolve/${commit}/${name}`, bytes])),
-  )
-  const siblings = files.map(([rfilename, bytes]) => {
-    const sha256 = createHash('sha256').update(bytes).digest('hex')
-    return { rfilename, size: bytes.length, blobId: sha256, lfs: { sha256 } }
-  })
-  server.put(`api/models/${id}/revision/main?blobs=true`, JSON.stringify({ sha: commit, siblings }))
-  return server
-}
+import type { TestServer } from '../weights/remote/testServer.ts'
+import { hubId, startHub } from './hub.ts'
 
 /** A device whose steps take as long as those of a slow GPU. */
 function slow(device: Device): Device {
@@ -50,7 +29,7 @@ async function load(
   server: TestServer,
   options: Required<Pick<EngineOptions, 'signal' | 'onProgress'>>,
 ): Promise<void> {
-  const model = await openRemoteModel(id, {
+  const model = await openRemoteModel(hubId, {
     endpoint: server.url,
     storage: new MemoryChunks(),
     ...options,

@@ -3,7 +3,12 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CancelledFault } from '../../../src/api/cancelledFault.ts'
+import { createEngineOn, openModelStore } from '../../../src/api/model.ts'
 import type { CompletionRequest, Engine, LoadProgress } from '../../../src/api/types.ts'
+import { createReferenceDevice } from '../../../src/device/reference/reference.ts'
+import { directoryStore } from '../../../src/node/directoryStore.ts'
+import { fixturesDir } from '../../helpers/dirs.ts'
+import { readGolden } from '../../helpers/golden.ts'
 import { expectRising, phaseRuns } from '../../helpers/progress.ts'
 import { collect, greedy, openEngine, prompt, slowDevice, textOf } from './models.ts'
 
@@ -375,6 +380,24 @@ describe('the engine', () => {
     expect(engine).toMatchObject({ model: 'gqa', dtype: 'f32', vocabSize: 96, maxSeqLen: 64 })
     expect(engine.adapter.device).toBe('reference')
     expect(engine.memory().weights).toBeGreaterThan(0)
+  })
+
+  test('with dynamic rope serves the original length unless asked for more: there it is as PyTorch has it', async () => {
+    const model = await openModelStore(directoryStore(`${fixturesDir}/golden/llama/dynamic`))
+    const { prompts } = await readGolden('dynamic')
+    await using plain = await createEngineOn(createReferenceDevice(), model, { dtype: 'f32' })
+    expect(plain.maxSeqLen).toBe(64)
+    for (const { tokens, greedy } of prompts.filter(({ tokens }) => tokens.length < 64)) {
+      const request = { prompt: tokens, max_tokens: greedy.length, temperature: 0 }
+      expect((await plain.completions.create(request)).choices[0]!.tokens).toEqual(greedy)
+    }
+    await using longer = await createEngineOn(createReferenceDevice(), model, {
+      dtype: 'f32',
+      maxSeqLen: 256,
+    })
+    expect(longer.maxSeqLen).toBe(256)
+    const more = createEngineOn(createReferenceDevice(), model, { maxSeqLen: 257 })
+    await expect(more).rejects.toMatchObject({ code: 'engine/input', where: 'maxSeqLen' })
   })
 
   test('serves calls of all kinds at once', async () => {

@@ -10,6 +10,7 @@ import type {
   Engine,
   ModelSource,
 } from '../../../src/api/types.ts'
+import { shown } from '../../../src/core/files.ts'
 import { createEngine } from '../../../src/index.ts'
 import { createEngine as createNodeEngine } from '../../../src/node.ts'
 import { pair } from '../worker/pairs.ts'
@@ -89,6 +90,51 @@ const wrongMessages: [string, unknown][] = [
   ['messages[0].content[1].text', [{ role: 'user', content: [part('A'), { type: 'text' }] }]],
 ]
 
+/** Fields of OpenAI and others that would change an answer, and what they may be since that changes nothing. */
+const unsupported: [field: string, refused: unknown, harmless: unknown][] = [
+  ['n', 2, 1],
+  ['best_of', 3, 1],
+  ['logprobs', true, false],
+  ['logprobs', 0, null],
+  ['top_logprobs', 5, 0],
+  ['echo', true, false],
+  ['suffix', 'The end.', ''],
+  ['tools', [{ type: 'function', function: { name: 'a' } }], []],
+  ['tool_choice', 'required', 'auto'],
+  ['functions', [{ name: 'a' }], []],
+  ['function_call', { name: 'a' }, 'none'],
+  ['response_format', { type: 'json_object' }, { type: 'text' }],
+  ['response_format', 'text', undefined],
+  ['modalities', ['text', 'audio'], ['text']],
+  ['audio', { voice: 'a' }, null],
+  ['reasoning_effort', 'high', 'none'],
+  ['verbosity', 'low', 'medium'],
+  ['web_search_options', {}, null],
+]
+const unknown: [field: string, near: string | undefined][] = [
+  ['temprature', 'temperature'],
+  ['topK', 'top_k'],
+  ['maxTokens', 'max_tokens'],
+  ['max_new_tokens', 'max_tokens'],
+  ['stops', 'stop'],
+  ['grammar', undefined],
+  ['k', undefined],
+]
+const ignored = {
+  model: 'gpt-4o',
+  user: 'a',
+  stream_options: { include_usage: true },
+  metadata: { a: 'b' },
+  store: false,
+  service_tier: 'auto',
+  safety_identifier: 'a',
+  prompt_cache_key: 'a',
+  parallel_tool_calls: true,
+  prediction: { type: 'content', content: 'A' },
+  anything: undefined,
+  nothing: null,
+}
+
 describe.each(places)('%s', (_place, engine) => {
   const refused = { name: 'RuntimeFault', code: 'engine/input' }
 
@@ -105,6 +151,39 @@ describe.each(places)('%s', (_place, engine) => {
     const streamed = collect(engine.chat.completions.create({ ...request, stream: true }))
     await expect(streamed).rejects.toMatchObject({ ...refused, where })
     await expect(engine.chat.completions.create(request)).rejects.toMatchObject({ ...refused, where })
+  })
+
+  test.each(unsupported)('%s of %j is refused, of %j taken', async (field, wrong, harmless) => {
+    const asked = { prompt, temperature: 0, max_tokens: 2 }
+    const answering = engine.completions.create({ ...asked, [field]: wrong })
+    await expect(answering).rejects.toMatchObject({ ...refused, where: field })
+    await expect(answering).rejects.toThrow(`got ${shown(wrong)}. Leave ${field} out: it is not supported.`)
+    const chat = { messages: [user], max_tokens: 1, [field]: wrong } as unknown as ChatCompletionRequest
+    await expect(engine.chat.completions.create(chat)).rejects.toMatchObject({ ...refused, where: field })
+    const { choices } = await engine.completions.create({ ...asked, [field]: harmless })
+    expect(choices[0]!.tokens).toEqual(greedy.slice(0, 2))
+  })
+
+  test.each(unknown)('%s is no field: %s may be meant', async (field, near) => {
+    const fix = near === undefined ? `Leave ${field} out.` : `Write ${near}, or leave ${field} out.`
+    const answering = engine.completions.create({ prompt, [field]: 1 })
+    await expect(answering).rejects.toMatchObject({ ...refused, where: field })
+    await expect(answering).rejects.toThrow(`expected a field of a request, got an unknown one. ${fix}`)
+    expect(() => engine.completions.create({ prompt, stream: true, [field]: 1 })).toThrow(fix)
+  })
+
+  test('a chat has no prompt, and a completion no messages', async () => {
+    const chat = { messages: [user], prompt } as unknown as ChatCompletionRequest
+    await expect(engine.chat.completions.create(chat)).rejects.toMatchObject({ ...refused, where: 'prompt' })
+    const text = { messages: [user], prompt } as unknown as CompletionRequest
+    await expect(engine.completions.create(text)).rejects.toMatchObject({ ...refused, where: 'messages' })
+  })
+
+  test('what clients send and what changes no answer is ignored', async () => {
+    const { choices } = await engine.completions.create({ ...ignored, prompt, temperature: 0, max_tokens: 2 })
+    expect(choices[0]!.tokens).toEqual(greedy.slice(0, 2))
+    const request = { ...ignored, messages: [user], max_tokens: 1, stream: true } as const
+    expect(await collect(engine.chat.completions.create(request))).not.toEqual([])
   })
 
   test.each<[string, object | undefined]>([
@@ -230,6 +309,30 @@ describe('a load', () => {
     const loading = createEngine({ model: [], worker, [where]: value })
     await expect(loading).rejects.toMatchObject({ code: 'engine/input', where })
     expect(numStarted).toBe(0)
+  })
+
+  test.each([
+    ['maxSeqLength', 'maxSeqLen'],
+    ['max_seq_len', 'maxSeqLen'],
+    ['onprogress', 'onProgress'],
+    ['quantize', undefined],
+  ])('has no option %s: %s may be meant', async (option, near) => {
+    const fix = near === undefined ? `Leave ${option} out.` : `Write ${near}, or leave ${option} out.`
+    const said = `[engine/input] ${option}: expected an option of createEngine, got an unknown one. ${fix}`
+    await expect(createNodeEngine({ model: 'none', [option]: 1 })).rejects.toThrow(said)
+    await expect(createEngine({ model: [], [option]: 1 })).rejects.toThrow(said)
+  })
+
+  test('takes the options of the other platform, which mean nothing here', async () => {
+    const node = { model: 'none', worker: false, dtype: 'f32' } as const
+    await expect(createNodeEngine(node)).rejects.toMatchObject({ code: 'weights/missing' })
+    const worker = (): Worker => {
+      throw new Error('started')
+    }
+    vi.stubGlobal('navigator', {})
+    const page = { model: [], worker, adapter: 'swift', cacheDir: '/tmp' }
+    await expect(createEngine(page)).rejects.toThrow('started')
+    vi.unstubAllGlobals()
   })
 
   test('has options', async () => {

@@ -146,6 +146,14 @@ describe.each(places)('an engine $name', ({ open }) => {
     ])
   })
 
+  test('takes a prompt of one token for a prompt', async () => {
+    await using engine = await open(clockedDevice(), { maxNumBatchedTokens: 32 })
+    expect(await engine.inspect.profile({ promptTokens: 1, newTokens: 4 })).toMatchObject([
+      { kind: 'prefill', plan: 0, steps: 1, tokens: 1 },
+      { kind: 'decode', plan: 0, steps: 4, tokens: 1 },
+    ])
+  })
+
   test('says why it cannot', async () => {
     await using engine = await open(createReferenceDevice())
     await expect(engine.inspect.profile()).rejects.toMatchObject({ code: 'device/feature' })

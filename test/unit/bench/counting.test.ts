@@ -11,6 +11,7 @@ import { median, samplesOf } from '../../../src/bench/statistics.ts'
 import { syntheticSpec, syntheticModel } from '../../../src/bench/synthetic.ts'
 import { prefillFlops, weightBytesOf } from '../../../src/bench/work.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
+import type { DimEnv } from '../../../src/graph/dim.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { planLlm } from '../../../src/engine/load.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
@@ -84,6 +85,22 @@ function timedDevice(): Device {
   }
 }
 
+/** A recording device that remembers the sizes of its steps and takes a millisecond for each. */
+function steppedDevice(): Device & { readonly steps: DimEnv[] } {
+  const device = createRecordingDevice(minimalCapabilities)
+  const steps: DimEnv[] = []
+  return {
+    ...device,
+    steps,
+    async run(prepared, step, outputs, batch) {
+      steps.push(step.dims)
+      const results = device.run(prepared, step, outputs, batch)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      return results
+    },
+  }
+}
+
 const llmOptions = {
   promptTokens: 20,
   newTokens: 6,
@@ -123,6 +140,35 @@ describe('a model benchmark', () => {
     expect(down).toMatchObject({ op: 'linear', dispatches: 2 })
     expect(down!.ms).toBeCloseTo(0.002)
     expect(device.memory()).toMatchObject({ weights: 0, states: 0, arena: 0 })
+  })
+
+  test('prefills a batch in one step if that has room for it', async () => {
+    const options = { ...llmOptions, promptTokens: 37, batch: 3 }
+    const { gpuMs } = await benchLlm(timedDevice(), model, options)
+    expect(gpuMs?.prefill.find(({ origin }) => origin === 'lm_head')?.dispatches).toBe(1)
+  })
+
+  test('counts as decoded what comes after the last prompt, not what came before', async () => {
+    // Of 4 × 150 prompt tokens a step takes 256: the first sequences decode while the last ones wait.
+    const device = steppedDevice()
+    const options = { ...llmOptions, promptTokens: 150, newTokens: 6, batch: 4, runs: 1, warmUps: 0 }
+    const bench = await benchLlm(device, model, options)
+    const { steps } = device
+    const afterPrompts = steps.slice(steps.findLastIndex(({ T, S }) => T > S) + 1)
+    const decoded = afterPrompts.reduce((sum, { R }) => sum + R, 0)
+    expect(decoded).toBeLessThan(4 * 6)
+    expect(afterPrompts).toHaveLength(6)
+    expect(bench.sequencesPerDecodeStep).toBeCloseTo(decoded / 6)
+    const [tokens, gigabytes] = [bench.decodeTokensPerSecond, bench.decodeGigabytesPerSecond]
+    // Each step reads the weights once, however many sequences it is for.
+    expect(gigabytes.median / bench.weightBytesPerStep).toBeCloseTo(tokens.median / (decoded / 6) / 1e9, 15)
+  })
+
+  test('takes a prompt of one token for a prompt', async () => {
+    const options = { ...llmOptions, promptTokens: 1, newTokens: 3, batch: 1 }
+    const bench = await benchLlm(timedDevice(), model, options)
+    expect(bench.cpuMsPerDecodeStep.runs).toHaveLength(2 * 3)
+    expect(bench.gpuMs?.prefill.map(({ op }) => op)).toContain('linear')
   })
 
   test('has no kernel times where the device has no timestamps', async () => {

@@ -1,28 +1,43 @@
 // Loading streams: whatever the checkpoint's size, the host holds a few MiB of it. Real files (sparse, so that they
-// take no disk), the real readers and loader, Dawn's null backend.
+// take no disk) and a real server, the real readers and loader, Dawn's null backend.
 
-import { mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeSync } from 'node:fs'
+import {
+  mkdtempSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, describe, expect, test } from 'vitest'
-import { syntheticCheckpoint } from '../../../src/bench/synthetic.ts'
+import { syntheticTensors } from '../../../src/bench/synthetic.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { createRecordingDevice } from '../../../src/device/recording/recording.ts'
-import { loadWeights } from '../../../src/engine/loadWeights.ts'
+import { loadWeights, type WeightSource } from '../../../src/engine/loadWeights.ts'
 import { GraphBuilder } from '../../../src/graph/builder.ts'
 import { symbol } from '../../../src/graph/dim.ts'
 import type { Graph } from '../../../src/graph/graph.ts'
 import { tensor } from '../../../src/graph/weightExpr.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
 import { directoryStore } from '../../../src/node/directoryStore.ts'
+import { diskChunks } from '../../../src/node/diskChunks.ts'
+import { nodeHashing } from '../../../src/node/hashing.ts'
+import { steadyNetwork } from '../../../src/node/steadyFetch.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
 import type { Checkpoint } from '../../../src/weights/checkpoint.ts'
 import { openGguf } from '../../../src/weights/gguf/gguf.ts'
+import { cachedStore } from '../../../src/weights/remote/chunkCache.ts'
+import { httpStore } from '../../../src/weights/remote/httpStore.ts'
 import { openCheckpoint } from '../../../src/weights/sharded.ts'
 import { minimalCapabilities } from '../models/tinyLlama.ts'
+import { TestServer } from '../weights/remote/testServer.ts'
 
 const allowedBytes = 64 * 2 ** 20
 const numTensors = 5
@@ -97,6 +112,31 @@ async function sparseGguf(): Promise<Checkpoint> {
   return (await openGguf(source!)).checkpoint
 }
 
+/** Serves a sparse file of this folder, without holding it. */
+async function serveSparse(name: string): Promise<TestServer> {
+  const path = join(dir, name)
+  const { size } = statSync(path)
+  const start = new Uint8Array(2 ** 16)
+  const zeros = new Uint8Array(8 * 2 ** 20)
+  const file = openSync(path, 'r')
+  readSync(file, start)
+  closeSync(file)
+  const server = await TestServer.start()
+  server.hook = ({ headers }, response) => {
+    const [first, last] = /(\d+)-(\d+)$/.exec(headers.range!)!.slice(1).map(Number) as [number, number]
+    response.writeHead(206, {
+      etag: '"1"',
+      'content-range': `bytes ${first}-${last}/${size}`,
+      'content-length': last - first + 1,
+    })
+    const head = start.subarray(first, last + 1)
+    response.write(head)
+    response.end(zeros.subarray(0, last - first + 1 - head.length))
+    return true
+  }
+  return server
+}
+
 function writeSparse(name: string, header: Buffer, dataBytes: number): void {
   const file = openSync(join(dir, name), 'w')
   writeSync(file, header)
@@ -108,7 +148,7 @@ function writeSparse(name: string, header: Buffer, dataBytes: number): void {
  * Most bytes above the start that buffers outside V8's heap took while loading: `external`, which has the array buffers
  * in it, and the array buffers once more, so that each byte counts twice.
  */
-async function peakOf(device: Device, checkpoint: Checkpoint): Promise<{ peak: number; loaded: number }> {
+async function peakOf(device: Device, source: WeightSource): Promise<{ peak: number; loaded: number }> {
   const plan = makePlan(chain(), {
     kernels: wgslKernels,
     capabilities: device.capabilities,
@@ -119,14 +159,16 @@ async function peakOf(device: Device, checkpoint: Checkpoint): Promise<{ peak: n
     return arrayBuffers + external
   }
   // What earlier tests left must not count as free room.
-  collectGarbage()
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  for (let i = 0; i < 3; i++) {
+    collectGarbage()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
   const baseline = held()
   let peak = 0
   let loaded = 0
   const sample = (): void => void (peak = Math.max(peak, held() - baseline))
   const timer = setInterval(sample, 2)
-  const weights = await loadWeights(device, [plan], checkpoint, {
+  const weights = await loadWeights(device, [plan], source, {
     onProgress(bytes) {
       loaded = bytes
       sample()
@@ -157,10 +199,35 @@ describe('the host holds at most 64 MiB more while it loads 320 MiB', () => {
     expect(peak).toBeLessThanOrEqual(allowedBytes)
   })
 
+  test.each([
+    ['F16', false],
+    ['F16', true],
+    ['Q8_0', false],
+    ['Q8_0', true],
+  ] as const)('of %s from a server; kept on disk: %s', { timeout: 300_000 }, async (dtype, isKept) => {
+    const file = await (dtype === 'F16' ? sparseCheckpoint('F16') : sparseGguf())
+    await file.close()
+    await using server = await serveSparse(dtype === 'F16' ? 'F16.safetensors' : 'q8.gguf')
+    const remote = httpStore(server.url, { network: steadyNetwork })
+    const storage = isKept ? diskChunks(join(dir, 'cache')) : undefined
+    const store = cachedStore(remote, { storage, hashing: nodeHashing })
+    const checkpoint =
+      dtype === 'F16'
+        ? await openCheckpoint(store, { stem: 'F16' })
+        : (await openGguf((await store.open('q8.gguf'))!)).checkpoint
+    const device = await openDawnDevice({ backend: 'null' })
+    const { peak, loaded } = await peakOf(device, checkpoint)
+    await checkpoint.close()
+    device.dispose()
+    console.info(`loading ${mib(loaded)} of ${dtype} from a server: at most ${mib(peak)} above the start`)
+    expect(loaded).toBe(numTensors * shape[0] * shape[1] * 2)
+    expect(peak).toBeLessThanOrEqual(allowedBytes)
+  })
+
   test('of random numbers', { timeout: 300_000 }, async () => {
     const { peak, loaded } = await peakOf(
       createRecordingDevice(minimalCapabilities),
-      syntheticCheckpoint('random', chain()),
+      syntheticTensors('random', chain()),
     )
     console.info(`loading ${mib(loaded)} of random numbers: at most ${mib(peak)} above the start`)
     expect(peak).toBeLessThanOrEqual(allowedBytes)

@@ -1,10 +1,11 @@
 // Synthetic models: exact shapes and repeatable random weights.
 
 import { describe, expect, test } from 'vitest'
-import { syntheticSpec, syntheticModel, syntheticNames } from '../../../src/bench/synthetic.ts'
-import { decodeF32 } from '../../../src/weights/decode.ts'
-
-const q = 'model.layers.0.self_attn.q_proj.weight'
+import { randomTensors, syntheticModel, syntheticNames, syntheticSpec } from '../../../src/bench/synthetic.ts'
+import { createReferenceDevice } from '../../../src/device/reference/reference.ts'
+import type { FloatDType } from '../../../src/graph/opDef.ts'
+import { concat, sliceRows, tensor, type WeightExpr } from '../../../src/graph/weightExpr.ts'
+import { writtenValues } from '../../helpers/writtenWeights.ts'
 
 describe('shapes', () => {
   // Parameters as published for these models, tied embeddings counted once.
@@ -39,48 +40,37 @@ describe('shapes', () => {
 })
 
 describe('weights', () => {
-  const { checkpoint } = syntheticModel('synthetic:llama-15m', { dtype: 'f32', layers: 1 })
-  const numbers = async (start: number, count: number, name = q): Promise<Float32Array> =>
-    decodeF32(checkpoint.tensors.get(name)!.dtype, await checkpoint.read(name, start, count))
+  const spec = syntheticSpec('synthetic:llama-15m', 1)
+  const q = tensor('model.layers.0.self_attn.q_proj.weight', [288, 288])
+  const k = tensor('model.layers.0.self_attn.k_proj.weight', [288, 288])
+  const valuesOf = (expr: WeightExpr, dtype: FloatDType = 'f32', seed = 0): Promise<Float32Array> =>
+    writtenValues(createReferenceDevice(), randomTensors('15m', spec, { dtype, seed }), expr, dtype)
 
-  test('are the same however they are sliced', async () => {
-    const name = 'model.embed_tokens.weight'
-    // Beyond the length of the block that they repeat.
-    const whole = await numbers(1000, 600_000, name)
-    const parts = await Promise.all([
-      numbers(1000, 1, name),
-      numbers(1001, 299_999, name),
-      numbers(301_000, 300_000, name),
-    ])
-    expect(parts.flatMap((part) => [...part])).toEqual([...whole])
+  test('are the same however plans stack and cut them', async () => {
+    const values = await valuesOf(q)
+    const band = await valuesOf(sliceRows(concat([k, q, k]), 287, 290))
+    expect([...band.subarray(288, 289 * 288)]).toEqual([...values])
   })
 
   test('have the scale that keeps activations in range', async () => {
-    const values = await numbers(0, 288 * 288)
+    const values = await valuesOf(q)
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length
     const variance = values.reduce((sum, value) => sum + value ** 2, 0) / values.length
     expect(Math.abs(mean)).toBeLessThan(1e-3)
     expect(variance * 288).toBeGreaterThan(0.97)
     expect(variance * 288).toBeLessThan(1.03)
-    const norm = await numbers(0, 288, 'model.norm.weight')
+    const norm = await valuesOf(tensor('model.norm.weight', [288]))
     expect(Math.abs(norm.reduce((sum, value) => sum + value, 0) / 288 - 1)).toBeLessThan(0.02)
   })
 
   test('differ between tensors, rows and seeds, and agree between dtypes up to rounding', async () => {
-    const row = [...(await numbers(0, 288))]
-    expect(row).not.toEqual([...(await numbers(288, 288))])
-    expect(row).not.toEqual([...(await numbers(0, 288, 'model.layers.0.self_attn.k_proj.weight'))])
-    const other = syntheticModel('synthetic:llama-15m', { dtype: 'f32', layers: 1, seed: 1 }).checkpoint
-    expect(row).not.toEqual([...decodeF32('f32', await other.read(q, 0, 288))])
-    const half = syntheticModel('synthetic:llama-15m', { dtype: 'f16', layers: 1 }).checkpoint
-    const rounded = decodeF32('f16', await half.read(q, 0, 288))
+    const values = [...(await valuesOf(q))]
+    const row = values.slice(0, 288)
+    expect(row).not.toEqual(values.slice(288, 576))
+    expect(row).not.toEqual([...(await valuesOf(k))].slice(0, 288))
+    expect(row).not.toEqual([...(await valuesOf(q, 'f32', 1))].slice(0, 288))
+    const rounded = await valuesOf(q, 'f16')
     for (const [i, value] of row.entries())
       expect(Math.abs(rounded[i]! - value)).toBeLessThan(Math.abs(value) * 2 ** -10 + 2 ** -24)
-  })
-
-  test('end where the tensor ends', async () => {
-    await expect(numbers(288 * 288 - 1, 1)).resolves.toHaveLength(1)
-    await expect(checkpoint.read(q, 288 * 288 - 1, 2)).rejects.toThrow('[weights/shape]')
-    await expect(checkpoint.read('nothing', 0, 1)).rejects.toThrow('[weights/missing]')
   })
 })

@@ -61,6 +61,16 @@ test('delete --json is one document', async () => {
   expect(JSON.parse(out)).toEqual({ freedBytes: 3 * 2 ** 20 })
 })
 
+test('delete of what is not there fails, and names what is', async () => {
+  const { code, out, err } = await run(['cache', 'delete', 'owner/knew'], { cached, freedBytes: 0 })
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toContain(
+    '[weights/missing] owner/knew: expected a model in the cache, got owner/new@v2, https://host/old. ',
+  )
+  const { err: none } = await run(['cache', 'delete', 'owner/knew'], { freedBytes: 0 })
+  expect(none).toContain('got an empty cache')
+})
+
 test.each([[[]], [['owner/new', '--all']]])('delete %j is refused, and deletes nothing', async (args) => {
   const { code, err, fake } = await run(['cache', 'delete', ...args])
   expect(code).toBe(2)

@@ -70,6 +70,8 @@ export interface Script {
   createEngineError?: unknown
   /** Models in the cache. */
   cached?: CachedModel[]
+  /** By a deletion; default 3 MiB. */
+  freedBytes?: number
   /** What loading an engine tells. */
   notice?: string
 }
@@ -220,7 +222,7 @@ export function fakeDeps(script: Script = {}): Fake {
       list: async () => script.cached ?? [],
       async delete(model) {
         deleted.push(model)
-        return 3 * 2 ** 20
+        return script.freedBytes ?? 3 * 2 ** 20
       },
     }),
     probeAdapter: async () => undefined,

@@ -302,6 +302,61 @@ describe('a large tensor', () => {
   })
 })
 
+describe('a checkpoint', () => {
+  const checkpoint = (): LoggedCheckpoint =>
+    memoryCheckpoint({
+      a: f16Tensor([2, 3], range(6)),
+      b: f16Tensor([3, 3], range(9, 10)),
+      c: f16Tensor([4, 3], range(12, 20)),
+    })
+  const [a, b, c] = [tensor('a', [2, 3]), tensor('b', [3, 3]), tensor('c', [4, 3])]
+
+  test('is read in the order of its bytes, whatever the order of the weights', async () => {
+    const device = keepingDevice()
+    const log = checkpoint()
+    const table = tableOf('t', [2, 2], () => Float32Array.from(range(4)))
+    const plan = planOf(
+      { expr: concat([sliceRows(c, 2, 2), b]), dtype: 'f16' },
+      { expr: sliceRows(c, 0, 2), dtype: 'f16' },
+      { expr: concat([a, b]), dtype: 'f32' },
+      { expr: table, dtype: 'f32' },
+    )
+    const seen: number[] = []
+    await loadWeights(device, [plan], log, { onProgress: (bytes) => void seen.push(bytes) })
+    expect(log.reads.map(({ name, start }) => [name, start])).toEqual([
+      ['a', 0],
+      ['b', 0],
+      ['b', 0],
+      ['c', 0],
+      ['c', 6],
+    ])
+    const halves = (label: string): number[] => f16(device.contents.get(label))
+    expect(halves('weight0')).toEqual([...range(6, 26), ...range(9, 10), 0].map(f16Bits))
+    expect(halves('weight1')).toEqual(range(6, 20).map(f16Bits))
+    expect(f32(device.contents.get('weight2'))).toEqual([...range(6), ...range(9, 10)])
+    expect(device.uploads.every(({ offset, bytes }) => offset % 4 === 0 && bytes % 4 === 0)).toBe(true)
+    expect(seen.at(-1)).toBe(32 + 12 + 60 + 16)
+  })
+
+  test('reads parts together that do not begin at a word', async () => {
+    const device = keepingDevice()
+    const log = checkpoint()
+    await loadWeights(device, [planOf({ expr: concat([b, a, c]), dtype: 'f16' })], log)
+    expect(log.reads.map(({ name }) => name)).toEqual(['b', 'a', 'c'])
+    const expected = [...range(9, 10), ...range(6), ...range(12, 20), 0]
+    expect(f16(device.contents.get('weight0')).slice(0, 27)).toEqual(expected.slice(0, 27).map(f16Bits))
+  })
+
+  test('whose hash is wrong in the end frees everything', async () => {
+    const device = keepingDevice()
+    const error = new Error('another hash')
+    const wrong = { ...checkpoint(), verify: () => Promise.reject(error) }
+    await expect(loadWeights(device, [planOf({ expr: a, dtype: 'f16' })], wrong)).rejects.toBe(error)
+    expect(device.uploads).toHaveLength(1)
+    expect(device.recording.memory().weights).toBe(0)
+  })
+})
+
 describe('a checkpoint that does not fit', () => {
   const tensors = { a: f32Tensor([2, 3], range(6)), b: f32Tensor([3], range(3)) }
   const good = { expr: tensor('a', [2, 3]), dtype: 'f32' } as const

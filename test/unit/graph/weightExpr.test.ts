@@ -5,6 +5,7 @@ import {
   concat,
   exprShape,
   exprTensors,
+  leafRanges,
   printExpr,
   sliceRows,
   tensor,
@@ -98,5 +99,19 @@ test('the tensors of an expression are listed with their whole shapes', () => {
   expect(exprTensors(concat([sliceRows(q, 0, 2), table, k]))).toEqual([
     { name: 'q', shape: [8, 6] },
     { name: 'k', shape: [4, 6] },
+  ])
+})
+
+test('an expression is ranges of tensors and tables, in order', () => {
+  const ranges = leafRanges(sliceRows(concat([q, table, k]), 6, 6))
+  expect(ranges).toEqual([
+    { leaf: q, start: 36, count: 12 },
+    { leaf: table, start: 0, count: 18 },
+    { leaf: k, start: 0, count: 6 },
+  ])
+  // Slices of slices, which only a hand can write.
+  const inner = { kind: 'slice', of: concat([q, k]), start: 7, length: 4 } as const
+  expect(leafRanges({ kind: 'slice', of: inner, start: 1, length: 2 })).toEqual([
+    { leaf: k, start: 0, count: 12 },
   ])
 })

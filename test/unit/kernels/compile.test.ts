@@ -9,6 +9,7 @@ import type { DimEnv } from '../../../src/graph/dim.ts'
 import type { Graph } from '../../../src/graph/graph.ts'
 import type { OpKind } from '../../../src/graph/ops/index.ts'
 import { wgslKernels } from '../../../src/kernels/index.ts'
+import { randomKernels } from '../../../src/kernels/random.ts'
 import type { KernelSet, KernelVariant } from '../../../src/kernels/spec.ts'
 import { inferencePasses, runPasses } from '../../../src/passes/index.ts'
 import { makePlan } from '../../../src/plan/plan.ts'
@@ -19,6 +20,7 @@ import {
   gatherCase,
   linearCase,
   opCases,
+  randomCase,
   rotaryCase,
   unaryCase,
 } from '../../helpers/opCases.ts'
@@ -33,6 +35,8 @@ interface Case {
 const maxima: DimEnv = { T: 8, S: 3, R: 3 }
 const cases: readonly Case[] = [
   ...opCases(),
+  randomCase(1, 'f32'),
+  randomCase(1, 'f16'),
   gatherCase(7, 'f32'),
   linearCase(3, 6, 10, 'f32', { silu: true }),
   unaryCase('silu', 2, 7, 'f32'),
@@ -78,12 +82,14 @@ afterAll(async () => {
   for (const device of devices.values()) (await device).dispose()
 })
 
+const specs = { ...wgslKernels.specs, ...randomKernels.specs }
+
 /** The set that picks `variant` wherever it can serve, and the plainest kernels elsewhere. */
 function forced(variant: KernelVariant, op: OpKind): KernelSet {
   return {
     ...wgslKernels,
     select(problem, capabilities) {
-      const plainest = wgslKernels.specs[problem.op.kind]!.variants[0]!
+      const plainest = specs[problem.op.kind]!.variants[0]!
       return problem.op.kind === op && variant.supports(problem, capabilities) ? variant : plainest
     },
   }
@@ -117,7 +123,7 @@ function storageOf({ shader }: Dispatch): string {
   return shader.code.includes('unpack2x16float') ? 'packed f16' : 'f32'
 }
 
-const variants = Object.values(wgslKernels.specs).flatMap(({ op, variants }) =>
+const variants = Object.values(specs).flatMap(({ op, variants }) =>
   variants.map((variant) => ({ op, variant, name: variant.name })),
 )
 
@@ -189,6 +195,7 @@ describe('compiles', () => {
       process_logits: f32 × 4
       sample: f32 × 1
       sample_narrow: f32 × 1
+      random_normal: f32 × 1, native f16 × 2, packed f16 × 2
       "
     `)
   })

@@ -60,6 +60,7 @@ describe('configs written by transformers', () => {
       numKvHeads: 2,
       headDim: 8,
       maxSeqLen: 128,
+      defaultMaxSeqLen: 128,
       normEps: 1e-6,
       rope: { kind: 'default', theta: 10_000 },
       tieWordEmbeddings: false,
@@ -93,14 +94,19 @@ describe('configs written by transformers', () => {
     ['head256-linear', { headDim: 256, rope: { kind: 'linear', theta: 10_000, factor: 4 }, maxSeqLen: 3072 }],
     [
       'dynamic',
-      { rope: { kind: 'dynamic', theta: 10_000, factor: 4, originalMaxSeqLen: 64 }, maxSeqLen: 256 },
+      {
+        rope: { kind: 'dynamic', theta: 10_000, factor: 4, originalMaxSeqLen: 64 },
+        maxSeqLen: 256,
+        defaultMaxSeqLen: 64,
+      },
     ],
     ['qwen2', { qkvBias: true, outputBias: false, mlpBias: false, tieWordEmbeddings: true, maxSeqLen: 768 }],
-    ['mistral', { qkvBias: false, outputBias: false, mlpBias: false, maxSeqLen: 64 }],
+    ['mistral', { qkvBias: false, outputBias: false, mlpBias: false, maxSeqLen: 64, defaultMaxSeqLen: 64 }],
     [
       'yarn',
       {
         maxSeqLen: 768,
+        defaultMaxSeqLen: 768,
         rope: {
           kind: 'yarn',
           theta: 500,

@@ -22,6 +22,7 @@ export const tinyConfig: LlamaConfig = {
   numKvHeads: 2,
   headDim: 4,
   maxSeqLen: 32,
+  defaultMaxSeqLen: 32,
   normEps: 1e-5,
   rope: { kind: 'default', theta: 10_000 },
   tieWordEmbeddings: false,

@@ -1,20 +1,15 @@
 // Models over HTTP as a program meets them: the same tokens as from the directory, again without a network, by URL, by
-// hub id and as GGUF, with tokens that go only where they belong. And how much memory a large one takes.
+// hub id and as GGUF, with tokens that go only where they belong.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { readExactly } from '../../../src/core/files.ts'
 import { createEngine, openModel, type NodeEngineOptions } from '../../../src/node.ts'
-import { diskChunks } from '../../../src/node/diskChunks.ts'
-import { nodeHashing } from '../../../src/node/hashing.ts'
-import { cachedStore } from '../../../src/weights/remote/chunkCache.ts'
-import { httpStore } from '../../../src/weights/remote/httpStore.ts'
 import { fixturesDir, modelsDir } from '../../helpers/dirs.ts'
 import { greedy, prompt } from '../api/models.ts'
-import { TestServer, hastyNetwork } from '../weights/remote/testServer.ts'
+import { TestServer } from '../weights/remote/testServer.ts'
 
 const tinyLlama = `${modelsDir}/tiny-llama`
 const gqa = `${fixturesDir}/golden/llama/gqa`
@@ -43,12 +38,17 @@ function putFolder(folder: string, at: string): void {
 }
 
 /** What the hub tells of files that the server has below `owner/name`. */
-function putHubList(id: string): void {
+function putHubList(id: string, more: object = {}): void {
   const prefix = `/${id}/resolve/${commit}/`
   const siblings = [...server.files]
     .filter(([path]) => path.startsWith(prefix))
     .filter(([path]) => !path.includes('?'))
-    .map(([path, { bytes }]) => ({ rfilename: path.slice(prefix.length), size: bytes.length, blobId: path }))
+    .map(([path, { bytes }]) => ({
+      rfilename: path.slice(prefix.length),
+      size: bytes.length,
+      blobId: path,
+      ...more,
+    }))
   server.put(`api/models/${id}/revision/main?blobs=true`, JSON.stringify({ sha: commit, siblings }))
 }
 
@@ -104,13 +104,16 @@ test("a hub id gives PyTorch's tokens, and the hub the token from the environmen
 })
 
 test.each([
-  ['a URL', (url: string) => `${url}/owner/gguf/resolve/${commit}/llama.gguf?download=true`],
+  ['a URL', (url: string) => `${url}/elsewhere/llama.gguf?download=true`],
+  ['its download', (url: string) => `${url}/owner/gguf/resolve/main/llama.gguf?download=true`],
+  ['its page', (url: string) => `${url}/owner/gguf/blob/main/llama.gguf`],
+  ['a hub id and a revision', () => 'owner/gguf@main'],
   ['a hub id', () => 'owner/gguf'],
   ['a hub id and a file', () => 'owner/gguf/llama.gguf'],
   ["a repository's page", (url: string) => `${url}/owner/gguf`],
 ])('a GGUF file is opened by %s', async (_what, modelOf) => {
   const path = `owner/gguf/resolve/${commit}/llama.gguf`
-  for (const query of ['', '?download=true']) server.put(`${path}${query}`, readFileSync(gguf))
+  for (const file of [path, 'elsewhere/llama.gguf?download=true']) server.put(file, readFileSync(gguf))
   putHubList('owner/gguf')
   const local = await openModel(gguf)
   const remote = await openModel(modelOf(server.url), { cacheDir })
@@ -118,6 +121,22 @@ test.each([
   const name = 'model.embed_tokens.weight'
   expect(await remote.checkpoint.read(name, 5, 50)).toEqual(await local.checkpoint.read(name, 5, 50))
   await Promise.all([remote.close(), local.close()])
+})
+
+test("an address of the hub's pages gets the token, and its bytes are compared with their hash", async () => {
+  const path = `owner/gguf/resolve/${commit}/llama.gguf`
+  server.put(path, readFileSync(gguf))
+  putHubList('owner/gguf', { lfs: { sha256: '0'.repeat(64) } })
+  const loading = openModel(`${server.url}/owner/gguf/resolve/main/llama.gguf`, { cacheDir })
+  // All of so small a file is read with its header.
+  await expect(loading).rejects.toMatchObject({ code: 'file/hash' })
+  expect(server.requests.map(({ authorization }) => authorization)).not.toContain(undefined)
+})
+
+test('a revision that the name of a model says cannot be another one', async () => {
+  const loading = openModel('owner/gqa@v1', { revision: 'v2', cacheDir })
+  await expect(loading).rejects.toMatchObject({ code: 'engine/input', where: 'revision' })
+  expect(server.requests).toEqual([])
 })
 
 describe('what is not there', () => {
@@ -175,35 +194,4 @@ test('a load is cancelled while its weights come', async () => {
     signal: controller.signal,
   })
   await expect(load).rejects.toMatchObject({ code: 'engine/cancelled', name: 'AbortError' })
-})
-
-describe('the host holds at most 64 MiB more while 256 MiB come', () => {
-  const size = 256 * 2 ** 20
-  const readBytes = 4 * 2 ** 20
-
-  test.each([true, false])('with a cache on disk: %s', { timeout: 120_000 }, async (hasCache) => {
-    const zeros = new Uint8Array(8 * 2 ** 20)
-    server.hook = ({ headers }, response) => {
-      const [start, last] = /(\d+)-(\d+)$/
-        .exec(headers.range ?? '')!
-        .slice(1)
-        .map(Number) as [number, number]
-      response.writeHead(206, { etag: '"z"', 'content-range': `bytes ${start}-${last}/${size}` })
-      response.end(zeros.subarray(0, last - start + 1))
-      return true
-    }
-    const remote = httpStore(server.url, { network: hastyNetwork() })
-    const storage = hasCache ? diskChunks(cacheDir) : undefined
-    const source = (await cachedStore(remote, { storage, hashing: nodeHashing }).open('large'))!
-    const held = (): number => process.memoryUsage().external
-    const baseline = held()
-    let peak = 0
-    for (let at = 0; at < size; at += readBytes) {
-      await readExactly(source, at, readBytes)
-      peak = Math.max(peak, held() - baseline)
-    }
-    await source.close?.()
-    console.info(`at most ${(peak / 2 ** 20).toFixed(1)} MiB above the start`)
-    expect(peak).toBeLessThanOrEqual(64 * 2 ** 20)
-  })
 })

@@ -1,9 +1,10 @@
 // The weight cache over a real server: what is fetched once stays, survives crashes, damage, full disks and the loss of
 // the network, and never mixes two versions of a file.
 
+import { getEventListeners } from 'node:events'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readExactly, type FileStore } from '../../../../src/core/files.ts'
+import { readExactly, type ByteSource, type FileStore } from '../../../../src/core/files.ts'
 import { cachedStore, type ChunkCacheOptions } from '../../../../src/weights/remote/chunkCache.ts'
 import { writeSealed, type ChunkStorage } from '../../../../src/weights/remote/chunkStorage.ts'
 import { httpStore } from '../../../../src/weights/remote/httpStore.ts'
@@ -102,10 +103,26 @@ describe('reading', () => {
     expect(storage.entries.size).toBe(0)
   })
 
-  test('a file that the server gives no version of keeps nothing', async () => {
+  test('files that the server gives no version of are not kept, which is told once', async () => {
     server.files.set('/m/large.bin', { bytes: large })
-    expectBytes(await readAll(openStore()), large)
+    server.files.set('/m/small.txt', { bytes: new TextEncoder().encode('small') })
+    const store = openStore()
+    expectBytes(await readAll(store), large)
+    expectBytes(await readAll(store, 'small.txt'), new TextEncoder().encode('small'))
     expect(storage.chunkKeys).toEqual([])
+    expect(notices).toEqual([
+      'The weight cache cannot keep m/large.bin: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.',
+    ])
+  })
+
+  test('of many files at once listens once to the signal, and no longer than they are open', async () => {
+    const { signal } = new AbortController()
+    const store = openStore({ signal })
+    const sources = await Promise.all(Array.from({ length: 20 }, () => store.open('large.bin')))
+    await Promise.all(sources.map((source) => source!.read(0, 10)))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    for (const source of sources) await source!.close?.()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('small, empty and absent files works', async () => {
@@ -272,6 +289,122 @@ describe('the hash of the whole file', () => {
     await writeSealed(storage, portableHashing, key, changed)
     const source = (await openStore({}, wrong).open('large.bin'))!
     await expect(readExactly(source, 0, 10)).rejects.toMatchObject({ code: 'file/hash' })
+  })
+})
+
+describe('the hash of the whole file, where nothing is kept', () => {
+  const sha256 = createHash('sha256').update(large).digest('hex')
+  const wrong = createHash('sha256').update('other').digest('hex')
+  const open = async (sha256: string, options: Partial<ChunkCacheOptions> = {}): Promise<ByteSource> =>
+    (await openStore({ storage: undefined, ...options }, sha256).open('large.bin'))!
+
+  test('is compared as bytes pass in order, each of which comes once', async () => {
+    const served = await bytesServed(async () => {
+      const source = await open(sha256)
+      expectBytes(await readExactly(source, 0, large.length), large)
+      await source.verify?.()
+    })
+    expect(served).toBe(large.length)
+    const source = await open(wrong)
+    await readExactly(source, 0, large.length - chunkBytes)
+    const rejection = { code: 'file/hash', message: expect.stringContaining(sha256) }
+    await expect(readExactly(source, large.length - 1, 1)).rejects.toMatchObject(rejection)
+    await expect(readExactly(source, 0, 1)).rejects.toMatchObject(rejection)
+    await expect(source.verify?.()).rejects.toMatchObject(rejection)
+  })
+
+  test('is compared whatever the order, at the latest when asked for', async () => {
+    const readSome = async (source: ByteSource): Promise<void> => {
+      for (const at of [900_000, 0, 500_000, 100_000, 300_000]) await readExactly(source, at, 50_000)
+    }
+    const right = await open(sha256)
+    await readSome(right)
+    await right.verify?.()
+    expectBytes(await readExactly(right, 0, large.length), large)
+    const other = await open(wrong)
+    await readSome(other)
+    await expect(other.verify?.()).rejects.toMatchObject({ code: 'file/hash' })
+  })
+
+  test('takes chunks that came early from memory', async () => {
+    const served = await bytesServed(async () => {
+      const source = await open(sha256)
+      for (const index of [0, 2, 3, 1, 5, 4, 6, 8, 7, 9]) await readExactly(source, index * chunkBytes, 10)
+      await source.verify?.()
+    })
+    expect(served).toBe(large.length)
+  })
+
+  test('is compared when nothing was read, and then for nothing twice', async () => {
+    await expect((await open(wrong)).verify?.()).rejects.toMatchObject({ code: 'file/hash' })
+    const source = await open(sha256)
+    await source.verify?.()
+    expect(await bytesServed(async () => source.verify?.())).toBe(0)
+  })
+
+  test('does not hide that bytes were others before', async () => {
+    // Room for two chunks: the first ones have to be fetched again.
+    const read = async (sha256: string): Promise<void> => {
+      const source = await open(sha256, { chunkBytes: 7 * 2 ** 20 })
+      await readExactly(source, 14 * 2 ** 20, 10)
+      await readExactly(source, 0, 10)
+      await readExactly(source, 7 * 2 ** 20, 10)
+      server.put('m/large.bin', whole)
+      await source.verify?.()
+    }
+    const whole = new Uint8Array(21 * 2 ** 20)
+    const damaged = whole.slice()
+    damaged[15 * 2 ** 20] = 1
+    const digest = createHash('sha256').update(whole).digest('hex')
+    server.put('m/large.bin', damaged)
+    await expect(read(digest)).rejects.toMatchObject({ code: 'file/changed' })
+    await read(digest)
+  })
+
+  test('ends when its signal fires', async () => {
+    const source = await open(sha256)
+    await readExactly(source, 0, 10)
+    const controller = new AbortController()
+    server.hook = () => (controller.abort(), never())
+    await expect(source.verify?.(controller.signal)).rejects.toMatchObject({ code: 'engine/cancelled' })
+  })
+
+  test.each([0, 350_000])('is compared where the storage is full after %i bytes', async (capacity) => {
+    storage.capacity = capacity
+    const right = await open(sha256, { storage })
+    await readExactly(right, 0, large.length)
+    await right.verify?.()
+    storage.entries.clear()
+    const other = await open(wrong, { storage })
+    const reads = async (): Promise<void> => {
+      await readExactly(other, 0, large.length)
+      await other.verify?.()
+    }
+    await expect(reads()).rejects.toMatchObject({ code: 'file/hash' })
+    expect(storage.chunkKeys).toEqual([])
+  })
+})
+
+describe('the hash of a file that was read in part', () => {
+  const sha256 = createHash('sha256').update(large).digest('hex')
+
+  test('is compared when asked for, and the rest is kept', async () => {
+    const source = (await openStore({}, sha256).open('large.bin'))!
+    await readExactly(source, 200_000, 10)
+    await source.verify?.()
+    expect(storage.chunkKeys).toHaveLength(numChunks)
+    await server.stop()
+    expectBytes(await readAll(openStore({}, sha256)), large)
+  })
+
+  test('is not compared without a network: what is there carries its own', async () => {
+    const source = (await openStore({}, sha256).open('large.bin'))!
+    await readExactly(source, 0, 10)
+    await server.stop()
+    const offline = (await openStore({}, sha256).open('large.bin'))!
+    await readExactly(offline, 0, 10)
+    await offline.verify?.()
+    expectBytes(await readExactly(offline, 0, 10), large.subarray(0, 10))
   })
 })
 

@@ -7,7 +7,6 @@ import { readExactly, readText } from '../../../../src/core/files.ts'
 import { cachedStore } from '../../../../src/weights/remote/chunkCache.ts'
 import { openHubRepository, type HubOptions } from '../../../../src/weights/remote/hub.ts'
 import { ggufFileOf } from '../../../../src/weights/modelFiles.ts'
-import { parseHubModelId, parseHubUrl } from '../../../../src/weights/remote/hubModel.ts'
 import { portableHashing as hashing } from '../../../../src/weights/remote/sha256.ts'
 import { MemoryChunks } from './memoryChunks.ts'
 import { TestServer, expectBytes, hastyNetwork, patternOf } from './testServer.ts'
@@ -230,31 +229,4 @@ describe('which files are meant', () => {
     await expect(fileOf(['m-Q8_0.gguf'], 'n.gguf')).rejects.toThrow(/the file n\.gguf, got the files m-Q8_0/)
     await expect(fileOf(['pytorch_model.bin'])).rejects.toThrow(/neither safetensors nor GGUF/)
   })
-
-  test.each([
-    ['owner/name', { id: 'owner/name' }],
-    ['owner/name-1.5_x', { id: 'owner/name-1.5_x' }],
-    ['owner/name/q8/file.gguf', { id: 'owner/name', file: 'q8/file.gguf' }],
-    ['owner/name/FILE.GGUF', { id: 'owner/name', file: 'FILE.GGUF' }],
-  ])('%s is an id', (text, expected) => {
-    expect(parseHubModelId(text)).toMatchObject(expected)
-  })
-
-  test.each(['tiny-llama', './a/b', '../a', '/a/b', 'a/b/c', 'a/b.gguf', 'a\\b', 'a/b/', 'a b/c', 'a/..'])(
-    '%s is none',
-    (text) => expect(parseHubModelId(text)).toBeUndefined(),
-  )
-
-  test.each([
-    ['https://hub/owner/name', { id: 'owner/name', revision: undefined }],
-    ['https://hub/owner/name/', { id: 'owner/name', revision: undefined }],
-    ['https://hub/owner/name/tree/v1', { id: 'owner/name', revision: 'v1' }],
-  ])('%s is the page of one', (url, expected) => {
-    expect(parseHubUrl(url, 'https://hub/')).toMatchObject(expected)
-  })
-
-  test.each(['https://other/owner/name', 'https://hub/owner', 'https://hub/owner/name/resolve/main/x.gguf'])(
-    '%s is no page of one',
-    (url) => expect(parseHubUrl(url, 'https://hub')).toBeUndefined(),
-  )
 })

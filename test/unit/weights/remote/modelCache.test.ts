@@ -81,6 +81,7 @@ test('a use is noted, also one without the network', async () => {
   await fill()
   const network = hastyNetwork()
   const { url } = server
+  server.put('m/large.bin?key=other', patternOf(2500), '"m/large.bin?key=secret-1"')
   const usedAt = async (): Promise<number> =>
     (await cache().list()).find(({ model }) => model === `${url}/m`)!.lastUsed.getTime()
   await read(httpStore(`${url}/m?key=other`, { network }), 'large.bin', 1, 20 * minute)
@@ -95,6 +96,11 @@ test.each<[name: string, freed: number, left: string[]]>([
   ['owner/hub@main', 1500, ['m']],
   ['URL/owner/hub', 1500, ['m']],
   ['owner/hub/a.gguf', 1500, ['m']],
+  ['owner/hub@main/a.gguf', 1500, ['m']],
+  ['URL/owner/hub/tree/main', 1500, ['m']],
+  ['URL/owner/hub/resolve/main/a.gguf?download=true', 1500, ['m']],
+  ['URL/owner/hub/blob/dev/a.gguf', 0, ['hub', 'm']],
+  ['owner/hub/b.gguf', 0, ['hub', 'm']],
   ['URL/m', 1000, ['hub']],
   ['URL/m/?key=changed', 1000, ['hub']],
   ['URL/m/large.bin', 1000, ['hub']],
@@ -105,6 +111,15 @@ test.each<[name: string, freed: number, left: string[]]>([
   expect(await cache().delete(name.replace('URL', server.url))).toBe(freed)
   const names = (await cache().list()).filter(({ cachedBytes }) => cachedBytes > 0)
   expect(names.map(({ model }) => model.split('/').at(-1))).toEqual(left)
+})
+
+test('a folder of which nothing is there is not listed, and leaves with the rest', async () => {
+  const mistyped = httpStore(`${server.url}/n`, { network: hastyNetwork() })
+  await read(mistyped, 'config.json', 0, 0)
+  expect(await readdir(root)).not.toEqual([])
+  expect(await cache().list()).toEqual([])
+  expect(await cache().delete(`${server.url}/n`)).toBe(0)
+  expect(await readdir(root)).toEqual([])
 })
 
 test('deleting a model leaves nothing of it on the disk', async () => {

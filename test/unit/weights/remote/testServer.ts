@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { setTimeout as wait } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'vitest'
-import { platformNetwork, type Network } from '../../../../src/weights/remote/network.ts'
+import { platformNetwork, type Network, type PieceReader } from '../../../../src/weights/remote/network.ts'
 
 export interface ServedFile {
   bytes: Uint8Array
@@ -113,23 +113,23 @@ export class TestServer {
 let bytesRead = 0
 
 /** The real network without its pauses, which are noted instead. */
-export function hastyNetwork(pauses: number[] = []): Network {
+export function hastyNetwork(pauses: number[] = [], base: Network = platformNetwork): Network {
   return {
-    ...platformNetwork,
+    ...base,
     sleep: async (ms) => void pauses.push(ms),
     random: () => 0.5,
     async fetch(url, init) {
-      const response = await fetch(url, init)
+      const response = await base.fetch(url, init)
       const reader = response.body?.getReader()
       if (reader === undefined) return response
-      const read = async (): Promise<ReadableStreamReadResult<Uint8Array>> => {
+      const read = async (): ReturnType<PieceReader['read']> => {
         const result = await reader.read()
         bytesRead += result.value?.byteLength ?? 0
         return result
       }
-      const getReader = () => ({ read, cancel: () => reader.cancel() })
-      Object.defineProperty(response, 'body', { value: { getReader } })
-      return response
+      const getReader = (): PieceReader => ({ read, cancel: () => reader.cancel() })
+      const { status, ok, headers, url: from, redirected } = response
+      return { status, ok, headers, url: from, redirected, body: { getReader } }
     },
   }
 }
