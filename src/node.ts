@@ -1,31 +1,23 @@
 // The library in Node: the public API over Dawn or the reference device, with models from directories, URLs and hubs.
 
-import { existsSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { orderedProgress } from './api/loadProgress.ts'
-import {
-  createEngineOn,
-  openGgufModel,
-  openModelStore,
-  type LoadedModel,
-  type OpenedModel,
-} from './api/model.ts'
+import { createEngineOn, type LoadedModel, type LoadOptions, type OpenedModel } from './api/model.ts'
 import { checkLoadOptions } from './api/loadOptions.ts'
 import { checkChoice, checkTypes, inputFault } from './api/options.ts'
-import { isUrl, openRemoteModel, type RemoteModelOptions } from './api/remoteModel.ts'
+import { isUrl, type RemoteModelOptions } from './api/remoteModel.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
 import { RuntimeFault, type FaultCode, type FaultDetail } from './core/errors.ts'
 import { openDawnDevice } from './device/dawn/dawn.ts'
 import type { Device } from './device/device.ts'
 import { createReferenceDevice } from './device/reference/reference.ts'
 import { softwareBudget } from './engine/memoryPlan.ts'
-import { directoryStore } from './node/directoryStore.ts'
 import { defaultCacheDir, diskChunks } from './node/diskChunks.ts'
 import { nodeHashing } from './node/hashing.ts'
+import { openNamedModel } from './node/modelSource.ts'
 import { steadyNetwork } from './node/steadyFetch.ts'
 import { modelCache as modelCacheIn } from './weights/remote/modelCache.ts'
-import { parseHubModelId } from './weights/remote/hubModel.ts'
 
 export type * from './api/types.ts'
 export type { LoadedModel } from './api/model.ts'
@@ -39,7 +31,7 @@ export interface NodeModelOptions extends ModelOptions {
 
 export interface NodeEngineOptions extends EngineOptions, NodeModelOptions {
   /**
-   * The name of an embedded model such as `tiny-llama`; a directory; a .gguf file; the URL of a folder or a .gguf file;
+   * The name of an embedded model such as `tiny-llama`; a directory; a GGUF file; the URL of a folder or a .gguf file;
    * or a hub id, `owner/name` or `owner/name/file.gguf`. What exists on disk comes first.
    */
   model: string
@@ -58,25 +50,11 @@ export async function openModel(
   options: NodeModelOptions & Pick<EngineOptions, 'onProgress'> = {},
 ): Promise<LoadedModel> {
   if (typeof model !== 'string') throw inputFault('model', 'a name, path, address or hub id', model)
-  const isThere = existsSync(model)
-  if (isUrl(model) || (!isThere && parseHubModelId(model) !== undefined)) {
-    return openRemoteModel(model, remoteOptions(options))
-  }
-  if (model.endsWith('.gguf')) {
-    const source = await directoryStore(dirname(model)).open(basename(model))
-    if (source !== undefined) return openGgufModel(source)
-    throw new RuntimeFault('weights/missing', {
-      where: model,
-      expected: 'a GGUF file',
-      got: 'no such file',
-      fix: 'Check the path.',
-    })
-  }
-  // Not `new URL(…, import.meta.url)`: bundlers take that for an asset.
-  const embedded = join(dirname(fileURLToPath(import.meta.url)), '../public/models', model)
-  const isName = /^[\w.-]+$/.test(model) && !isThere
-  return openModelStore(directoryStore(isName && existsSync(embedded) ? embedded : model))
+  return openNamedModel(model, { modelsDir, remoteOptions: () => remoteOptions(options) })
 }
+
+// Not `new URL(…, import.meta.url)`: bundlers take that for an asset.
+const modelsDir = join(dirname(fileURLToPath(import.meta.url)), '../public/models')
 
 function remoteOptions({
   cache,
@@ -91,8 +69,15 @@ function remoteOptions({
     network: steadyNetwork,
     // As the tools of Hugging Face have it; a token from the environment goes to the hub alone.
     hubToken: nonEmpty(env['HF_TOKEN']),
-    endpoint: nonEmpty(env['HF_ENDPOINT']),
+    endpoint: endpointOf(env['HF_ENDPOINT']),
   }
+}
+
+/** Throws engine/input for what is no address. */
+function endpointOf(text: string | undefined): string | undefined {
+  const endpoint = nonEmpty(text)
+  if (endpoint === undefined || (isUrl(endpoint) && URL.canParse(endpoint))) return endpoint
+  throw inputFault('HF_ENDPOINT', 'the http or https address of a hub', endpoint)
 }
 
 function nonEmpty(text: string | undefined): string | undefined {
@@ -117,7 +102,7 @@ export async function createEngine(all: NodeEngineOptions): Promise<Engine> {
   }
   const { device, model } = await openBoth(options)
   try {
-    const allOptions = { ...options, ...defaultBudget(device, options) }
+    const allOptions = { ...options, ...defaultBudget(device) }
     // Progress is of the first load alone.
     const reopen = (signal: AbortSignal): Promise<OpenedModel> => openBoth({ ...given, signal })
     return await createEngineOn(device, model, allOptions, reopen, modelCache(options))
@@ -144,10 +129,7 @@ async function openBoth(options: NodeEngineOptions): Promise<OpenedModel> {
  * Where the adapter computes in the host's memory, of which a container may have less than is free; the reference device
  * is for small models only.
  */
-function defaultBudget(
-  { name, adapter }: Device,
-  { maxMemory }: NodeEngineOptions,
-): Pick<EngineOptions, 'maxMemory'> {
-  if (maxMemory !== undefined || name === 'reference' || !adapter.isSoftware) return {}
-  return { maxMemory: softwareBudget(process.availableMemory()) }
+function defaultBudget({ name, adapter }: Device): Pick<LoadOptions, 'freeMemory'> {
+  if (name === 'reference' || !adapter.isSoftware) return {}
+  return { freeMemory: softwareBudget(process.availableMemory()) }
 }

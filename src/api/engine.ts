@@ -121,10 +121,10 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
     memory: () => llm.device.memory(),
     inspect: createInspector(llm),
     cache: cache ?? emptyCache,
-    shrunk: llm.shrunk.map(({ option, asked, used }) =>
+    shrunk: llm.shrunk.map(({ option, asked, used, limit }) =>
       option === 'numBlocks'
-        ? { option: 'kvCacheTokens', asked: asked * blockSize, used: used * blockSize }
-        : { option, asked, used },
+        ? { option: 'kvCacheTokens', asked: asked * blockSize, used: used * blockSize, limit }
+        : { option, asked, used, limit },
     ),
     dispose,
     [Symbol.asyncDispose]: dispose,

@@ -8,6 +8,7 @@ import { blocksFor } from '../engine/load.ts'
 import { checkTensors } from '../engine/loadWeights.ts'
 import type { ReopenedModel } from '../engine/llm/recovery.ts'
 import type { MemoryBudget } from '../engine/fit.ts'
+import { unusedNotice, unusedTensors } from '../engine/unusedTensors.ts'
 import { readLlmSpec } from '../models/index.ts'
 import type { LlmConfig, LlmSpec } from '../models/spec.ts'
 import { ggufTokenizerFiles } from '../text/ggufTokenizer.ts'
@@ -20,7 +21,7 @@ import { openCheckpoint } from '../weights/sharded.ts'
 import { readJsonObject, type ByteSource, type FileStore } from '../core/files.ts'
 import { createEngineFacade } from './engine.ts'
 import { checkChoice, checkCount } from './options.ts'
-import type { Engine, EngineOptions } from './types.ts'
+import type { Engine, EngineOptions, ModelOptions } from './types.ts'
 import { warmUp } from './warmUp.ts'
 
 /** A model whose headers have been read. */
@@ -43,15 +44,18 @@ export interface LoadedModel {
 
 const maxConfigBytes = 2 ** 20
 
-/** Throws weights/missing without config.json or weights, model/* for a configuration that is not supported. */
-export async function openModelStore(store: FileStore): Promise<LoadedModel> {
+/**
+ * A model in a folder, which errors call `where`. Throws weights/missing without config.json or weights, model/* for a
+ * configuration that is not supported.
+ */
+export async function openModelStore(store: FileStore, where: string = store.name): Promise<LoadedModel> {
   const json = await readJsonObject(store, 'config.json', maxConfigBytes)
   if (json === undefined) {
     throw new RuntimeFault('weights/missing', {
-      where: store.name,
+      where,
       expected: 'config.json',
       got: 'no such file',
-      fix: 'Point at a folder in the layout of Hugging Face.',
+      fix: 'Give a folder in the layout of Hugging Face, or a .gguf file.',
     })
   }
   const spec = readLlmSpec(json)
@@ -102,8 +106,14 @@ function checkSizes(spec: LlmSpec, checkpoint: Checkpoint): void {
 /** Longest sequence unless asked for more: long contexts cost memory that few need. */
 const modestMaxSeqLen = 4096
 
+/** What a caller asks, with what an entry knows of the machine. */
+export interface LoadOptions extends EngineOptions, Pick<ModelOptions, 'onNotice'> {
+  /** Bytes that the model may take where `maxMemory` is left out: of the host, whose memory a software adapter computes in. */
+  readonly freeMemory?: number | undefined
+}
+
 /** Options with every default filled in. Throws engine/input for what cannot be. */
-export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEngineOptions {
+export function engineOptions(config: LlmConfig, options: LoadOptions): LlmEngineOptions {
   const maxSeqLen = checkCount(
     'maxSeqLen',
     options.maxSeqLen ?? Math.min(config.defaultMaxSeqLen, modestMaxSeqLen),
@@ -133,10 +143,13 @@ export function engineOptions(config: LlmConfig, options: EngineOptions): LlmEng
   }
 }
 
-function budgetOf({ maxMemory, maxSeqLen, maxNumBatchedTokens }: EngineOptions): MemoryBudget | undefined {
-  if (maxMemory === undefined) return undefined
+function budgetOf(options: LoadOptions): MemoryBudget | undefined {
+  const { maxMemory, freeMemory, maxSeqLen, maxNumBatchedTokens } = options
+  const bytes = maxMemory ?? freeMemory
+  if (bytes === undefined) return undefined
   return {
-    bytes: checkCount('maxMemory', maxMemory, Number.MAX_SAFE_INTEGER),
+    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER),
+    limit: maxMemory === undefined ? 'freeMemory' : 'maxMemory',
     open: [
       'numBlocks',
       ...(maxSeqLen === undefined ? (['maxSeqLen'] as const) : []),
@@ -161,19 +174,21 @@ export type Reopen = (signal: AbortSignal) => Promise<OpenedModel>
 export async function createEngineOn(
   device: Device,
   model: LoadedModel,
-  options: EngineOptions,
+  options: LoadOptions,
   reopen?: Reopen,
   cache?: ModelCache,
 ): Promise<Engine> {
   let llm: LlmEngine | undefined
   try {
     const { name, checkpoint, tokenizer } = model
-    const { onProgress, signal } = options
+    const { onProgress, onNotice, signal } = options
     const config = JSON.stringify(model.json)
     llm = await LlmEngine.load(device, model.spec, checkpoint, {
       ...engineOptions(model.config, options),
       reopen: reopen && (async (signal) => sameModel(name, config, await reopen(signal))),
     })
+    const notice = unusedNotice(unusedTensors(model.spec, llm.plans, checkpoint), checkpoint)
+    if (notice !== undefined) onNotice?.(notice)
     if (options.warmUp === true) {
       await warmUp(llm, signal, (done, total) => onProgress?.({ phase: 'warm-up', done, total }))
     }

@@ -66,9 +66,9 @@ function textOf(where: string, part: unknown): string {
 function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
   if (tokenizer !== undefined) return tokenizer
   throw new RuntimeFault('text/tokenizer', {
-    where: 'model folder',
-    expected: 'tokenizer.json',
-    got: 'none',
-    fix: 'Pass token ids to completions or logits, or add the tokenizer files.',
+    where: 'prompt',
+    expected: 'a model with a tokenizer, for a text',
+    got: 'a model without',
+    fix: 'Add tokenizer.json to its folder, or use a GGUF file that carries one; token ids need none.',
   })
 }

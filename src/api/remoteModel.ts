@@ -2,12 +2,13 @@
 // Not here: folders that are at hand (model.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import type { FileStore } from '../core/files.ts'
+import { shown, type FileStore } from '../core/files.ts'
+import { ggufFileOf, isGgufName, isPartName } from '../weights/modelFiles.ts'
 import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
 import { openHubRepository } from '../weights/remote/hub.ts'
 import { defaultEndpoint, parseHubUrl, type HubAddress } from '../weights/remote/hubAddress.ts'
-import { ggufFileOf, parseHubModelId } from '../weights/remote/hubModel.ts'
+import { parseHubModelId } from '../weights/remote/hubModel.ts'
 import { httpStore, splitFileUrl } from '../weights/remote/httpStore.ts'
 import { platformNetwork, type Network } from '../weights/remote/network.ts'
 import { portableHashing, type Hashing } from '../weights/remote/sha256.ts'
@@ -55,13 +56,14 @@ export async function openRemoteModel(model: string, options: RemoteModelOptions
       revision: revisionOf(address, options),
       token: options.token ?? (address.endpoint === endpoint ? options.hubToken : undefined),
     })
-    const file = ggufFileOf(repository, address.file)
-    return openStore(cachedStore(repository.store, cache), file)
+    const { id, files, store } = repository
+    return openStore(cachedStore(store, cache), id, ggufFileOf(id, [...files.keys()], address.file))
   }
   const { folder, file } = splitFileUrl(model)
-  const isGguf = file.endsWith('.gguf')
+  if (isPartName(file)) throw partFault(file, folder)
+  const isGguf = isGgufName(file)
   const remote = httpStore(isGguf ? folder : model, { network, signal, token: options.token })
-  return openStore(cachedStore(remote, cache), isGguf ? file : undefined)
+  return openStore(cachedStore(remote, cache), remote.model, isGguf ? file : undefined)
 }
 
 function hubAddressOf(model: string, endpoint: string): HubAddress | undefined {
@@ -77,14 +79,27 @@ function revisionOf({ id, revision }: HubAddress, options: RemoteModelOptions): 
   throw inputFault('revision', `${revision}, as the name of ${id} says, or none`, options.revision)
 }
 
-async function openStore(store: FileStore, ggufFile: string | undefined): Promise<LoadedModel> {
-  if (ggufFile === undefined) return openModelStore(store)
+async function openStore(
+  store: FileStore,
+  where: string,
+  ggufFile: string | undefined,
+): Promise<LoadedModel> {
+  if (ggufFile === undefined) return openModelStore(store, where)
   const source = await store.open(ggufFile)
   if (source !== undefined) return openGgufModel(source)
   throw new RuntimeFault('weights/missing', {
-    where: `${store.name}/${ggufFile}`,
+    where: `${where}/${ggufFile}`,
     expected: 'a GGUF file',
     got: 'no such file',
     fix: 'Check the address.',
+  })
+}
+
+function partFault(file: string, folder: string): RuntimeFault {
+  return new RuntimeFault('engine/input', {
+    where: 'model',
+    expected: 'the address of a folder or of a .gguf file',
+    got: `that of ${shown(file)}, one file of a folder`,
+    fix: `Give ${folder}.`,
   })
 }

@@ -63,7 +63,7 @@ export type LoadProgress =
  */
 export type ModelSource = string | FileStore | ArrayLike<File>
 
-/** How a model is fetched; of no effect on models that are at hand. */
+/** How a model is opened; all but `signal` and `onNotice` are of no effect on models that are at hand. */
 export interface ModelOptions {
   /** Branch, tag or commit of a hub repository. Default main. */
   revision?: string
@@ -73,7 +73,7 @@ export interface ModelOptions {
   cache?: boolean
   /** Ends the load with an AbortError; nothing stays allocated. */
   signal?: AbortSignal
-  /** Told what went wrong without ending the load, such as a cache on a full disk. */
+  /** Told what went wrong without ending the load, such as a cache on a full disk, or weights that are not used. */
   onNotice?: (message: string) => void
 }
 
@@ -144,7 +144,7 @@ export interface LogitsResult {
   logits: (Float32Array | Float64Array)[]
 }
 
-/** An option that was made smaller so that the model fits `maxMemory`. */
+/** An option that was made smaller so that the model fits. */
 export interface Shrunk {
   /** `kvCacheTokens`: tokens of all running requests together. */
   option: 'kvCacheTokens' | 'maxSeqLen' | 'maxNumBatchedTokens'
@@ -152,6 +152,8 @@ export interface Shrunk {
   asked: number
   /** In tokens. */
   used: number
+  /** What it had to fit: the option, the share of the host's free memory, or the largest binding of the adapter. */
+  limit: 'maxMemory' | 'freeMemory' | 'binding'
 }
 
 /** A loaded model. Every call is isolated; calls share steps. */

@@ -3,14 +3,20 @@
 import { throwIfCancelled } from '../core/errors.ts'
 import type { ByteSource, FileStore } from '../core/files.ts'
 
+export interface FileFolder extends FileStore {
+  /** Of all its files. */
+  readonly paths: readonly string[]
+}
+
 /** The files by path, without the name of the folder that they all are in, where paths begin with one. */
-export function fileStore(files: readonly File[]): FileStore {
+export function fileStore(files: readonly File[]): FileFolder {
   const folder = folderOf(files)
   const start = folder === undefined ? 0 : folder.length + 1
   const byPath = new Map(files.map((file) => [pathOf(file).slice(start), file]))
   const name = folder ?? 'files'
   return {
     name,
+    paths: [...byPath.keys()],
     async open(path) {
       const file = byPath.get(path)
       return file && blobSource(`${name}/${path}`, file)

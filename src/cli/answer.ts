@@ -1,7 +1,8 @@
-// An answer of a chat on its way to the terminal, and the dim line under it.
+// An answer on its way to the terminal, and the dim line under it; or as one document.
 
+import { randomInt } from 'node:crypto'
 import { CancelledFault } from '../api/cancelledFault.ts'
-import type { ChatCompletionRequest, Engine, Timings } from '../api/types.ts'
+import type { ChatCompletionRequest, CompletionRequest, Engine, Timings } from '../api/types.ts'
 import type { CommandContext } from './deps.ts'
 import { coloursFor, formatSpeed, printable, write, writeLine } from './terminal.ts'
 
@@ -52,4 +53,27 @@ export async function writeSpeed(
 ): Promise<void> {
   if (stderr.isTTY !== true) return
   await writeLine(stderr, coloursFor(stderr, env).dim(formatSpeed(numTokens, timings?.decodeTokensPerSecond)))
+}
+
+/** A whole answer as `--json` prints it, with all that it takes to get it again. Times that one token cannot have are null. */
+export async function answerDocument(engine: Engine, request: CompletionRequest): Promise<unknown> {
+  const seed = request.seed ?? randomInt(2 ** 32)
+  const answer = await engine.completions.create({ ...request, seed, stream: false })
+  const { usage, timings } = answer
+  const [choice] = answer.choices
+  return {
+    model: engine.model,
+    dtype: engine.dtype,
+    seed,
+    text: choice?.text ?? '',
+    tokens: choice?.tokens ?? [],
+    promptTokens: usage.prompt_tokens,
+    finishReason: choice?.finish_reason ?? 'length',
+    timings: {
+      ttftMs: timings.ttftMs,
+      tpotMs: timings.tpotMs ?? null,
+      prefillTokensPerSecond: timings.prefillTokensPerSecond,
+      decodeTokensPerSecond: timings.decodeTokensPerSecond ?? null,
+    },
+  }
 }

@@ -1,11 +1,12 @@
 // Results of model and roof benchmarks as text for a person. Kernels are in kernelReport.ts.
 
 import type { LlmBench } from '../bench/llm.ts'
+import { formatBytes } from '../core/units.ts'
 import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
-import { coloursFor, formatBytes, list, table, visible } from './terminal.ts'
+import { coloursFor, list, table, visible } from './terminal.ts'
 
 const numKernelRows = 12
 

@@ -3,13 +3,18 @@
 import type { Command } from 'commander'
 import type { CachedModel } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
+import { formatBytes } from '../core/units.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
 import { jsonOption } from './options.ts'
-import { formatBytes, table, writeJson, writeLine } from './terminal.ts'
+import { table, writeJson, writeLine } from './terminal.ts'
 
 interface CacheFlags {
   readonly json?: boolean
+}
+
+interface DeleteFlags extends CacheFlags {
+  readonly all?: boolean
 }
 
 export function addCache(program: Command, run: Runner): void {
@@ -24,8 +29,9 @@ export function addCache(program: Command, run: Runner): void {
     .description('delete a model, one of its files (<model>/<file>), or with --all everything')
     .argument('[model]', 'a hub id or address, as `cache list` shows it')
     .option('--all', 'delete every model')
-  remove.action(async (model: string | undefined, flags: { readonly all?: boolean }) =>
-    run<typeof flags>((options, context) => deleteModel(model, options.all === true, context))(flags),
+    .addOption(jsonOption())
+  remove.action(async (model: string | undefined, flags: DeleteFlags) =>
+    run<DeleteFlags>((options, context) => deleteModel(model, options, context))(flags),
   )
 }
 
@@ -45,7 +51,7 @@ async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext
 
 async function deleteModel(
   model: string | undefined,
-  isAll: boolean,
+  { all: isAll = false, json }: DeleteFlags,
   { modelCache, stdout }: CommandContext,
 ): Promise<void> {
   if ((model === undefined) !== isAll) {
@@ -61,6 +67,7 @@ async function deleteModel(
   const freed = await cache.delete(model)
   if (model !== undefined && freed === 0 && numFiles(await cache.list()) === numFiles(before))
     throw unknownFault(model, before)
+  if (json === true) return writeJson(stdout, { freedBytes: freed })
   await writeLine(stdout, `Freed ${formatBytes(freed)}.`)
 }
 

@@ -3,23 +3,26 @@
 import type { Command } from 'commander'
 import type { Engine } from '../api/types.ts'
 import { encodeChat } from '../text/tokenizer.ts'
-import { streamAnswer } from './answer.ts'
+import { answerDocument, streamAnswer } from './answer.ts'
 import { chatLoop } from './chatLoop.ts'
 import { Conversation } from './conversation.ts'
 import type { CommandContext, Runner } from './deps.ts'
+import { usageFault } from './faults.ts'
 import { readPiped } from './input.ts'
 import {
   addModelOptions,
   addSamplingOptions,
+  jsonOption,
   samplingOptions,
   type ModelFlags,
   type SamplingFlags,
 } from './options.ts'
 import { loadTokenizerOf, withEngine } from './session.ts'
-import { coloursFor, writeLine } from './terminal.ts'
+import { coloursFor, writeJson, writeLine } from './terminal.ts'
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string
+  readonly json?: boolean
 }
 
 /** What is asked when there is nobody to ask. */
@@ -33,18 +36,23 @@ export function addChat(program: Command, run: Runner): void {
     .description('talk to a model; without a terminal, answer stdin or tell one story')
     .option('--system <text>', 'a system message ahead of the conversation')
   addSamplingOptions(addModelOptions(command), 0.5)
+    .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 Examples:
   $ tabhopper chat
-  $ echo "Tell me a story about a cat." | tabhopper chat --temperature 0`,
+  $ echo "Tell me a story about a cat." | tabhopper chat --temperature 0 --json`,
     )
     .action(run(chat))
 }
 
 async function chat(flags: ChatFlags, context: CommandContext): Promise<void> {
   const { stdin, stdout, signal } = context
+  if (flags.json === true && stdin.isTTY === true) {
+    const fix = 'Pipe one in, or use `tabhopper generate --chat --json --prompt <text>`.'
+    throw usageFault('--json', 'a question on stdin', 'a terminal', fix)
+  }
   const isInteractive = stdin.isTTY === true && stdout.isTTY === true
   const tokenizer = await loadTokenizerOf(flags, context)
   // A model without a chat template is refused before its weights are loaded.
@@ -58,13 +66,15 @@ async function chat(flags: ChatFlags, context: CommandContext): Promise<void> {
       countTokens: (messages) => encodeChat(tokenizer, messages).length,
     })
     if (isInteractive) return chatLoop(engine, conversation, samplingOptions(flags), context)
-    await warnOfSoftware(engine, context)
     conversation.ask(piped.trim() === '' ? demoQuestion : piped)
-    await streamAnswer(
-      engine,
-      { messages: conversation.messages, ...samplingOptions(flags), signal },
-      context,
-    )
+    const { messages } = conversation
+    const options = { ...samplingOptions(flags), signal }
+    if (flags.json === true) {
+      const prompt = encodeChat(tokenizer, messages)
+      return writeJson(stdout, await answerDocument(engine, { prompt, ...options }))
+    }
+    await warnOfSoftware(engine, context)
+    await streamAnswer(engine, { messages, ...options }, context)
   })
 }
 

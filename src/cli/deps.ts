@@ -90,6 +90,8 @@ export interface CliDeps {
 
 /** What a running command sees. */
 export interface CommandContext extends CliDeps {
+  /** Of the command, such as `--model`. */
+  readonly flags: readonly string[]
   /** Fires on Ctrl-C and when nobody reads stdout any more. */
   readonly signal: AbortSignal
   /** Sends Ctrl-C to `listener` instead of `signal` until the returned function is called. */

@@ -1,8 +1,8 @@
 // Errors as the command line shows them: `[code] where: expected X, got Y. Do Z.` and an exit code.
 
 import type { Command, CommanderError } from 'commander'
-import { RuntimeFault } from '../core/errors.ts'
-import type { CliDeps } from './deps.ts'
+import { RuntimeFault, type FaultCode } from '../core/errors.ts'
+import type { CommandContext } from './deps.ts'
 import { coloursFor, writeLine } from './terminal.ts'
 
 export const exitCodes = { success: 0, failure: 1, usage: 2, interrupted: 130 } as const
@@ -58,20 +58,54 @@ function commandPath(program: Command, argv: readonly string[]): Command[] {
   return path
 }
 
-/** The message of a fault as it is; anything else is a bug of ours and says so on one line. */
-function faultMessage(error: unknown): string {
-  if (error instanceof RuntimeFault) return error.message
+/** The flags of the command that the arguments name. */
+export function flagsOf(program: Command, argv: readonly string[]): readonly string[] {
+  return commandPath(program, argv).flatMap(({ options }) => options.flatMap(({ long }) => long ?? []))
+}
+
+/** The message of a fault, about flags; anything else is a bug of ours and says so on one line. */
+function faultMessage(error: unknown, flags: readonly string[]): string {
+  if (error instanceof RuntimeFault) return inFlags(error, flags)
   const got = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   const line = got.replaceAll(/\s*\n\s*/g, ' ')
   return `[internal] tabhopper: expected no unforeseen error, got ${line}. Set TABHOPPER_DEBUG=1 to see where, and report it.`
 }
 
+/** The library speaks of its options; who typed a command knows them as flags. */
+function inFlags({ code, where, message }: RuntimeFault, flags: readonly string[]): string {
+  const rest = message.slice(`[${code}] ${where}`.length)
+  const [subject = ''] = where.split(' ', 1)
+  let text = rest
+  let about = where
+  for (const flag of flags) {
+    const words = flag.replace(/^--/, '').split('-')
+    const camel = words.map((word, i) => (i === 0 ? word : word[0]!.toUpperCase() + word.slice(1))).join('')
+    const names = [camel, words.join('_')]
+    if (names.includes(subject)) {
+      about = flag + where.slice(subject.length)
+      text = text.replace(new RegExp(`Correct ${subject}\\b`), `Correct ${flag}`)
+    }
+    // A name of one word is a word of the language, too.
+    if (words.length > 1)
+      for (const name of names) text = text.replaceAll(new RegExp(`\\b${name}\\b`, 'g'), flag)
+  }
+  return `[${isUsage(code) ? 'cli/usage' : code}] ${about}${text}`
+}
+
+/** Whether it is the command line that is wrong. */
+function isUsage(code: FaultCode): boolean {
+  return code === 'cli/usage' || code === 'engine/input'
+}
+
 /** Writes an error to stderr and tells the exit code. The stack and causes appear only with TABHOPPER_DEBUG=1. */
-export async function reportFault(error: unknown, { stderr, env }: CliDeps): Promise<number> {
+export async function reportFault(
+  error: unknown,
+  { stderr, env, flags }: Pick<CommandContext, 'stderr' | 'env' | 'flags'>,
+): Promise<number> {
   const { red } = coloursFor(stderr, env)
-  await writeLine(stderr, faultMessage(error).replace(/^\[[^\]]*\]/, red))
+  await writeLine(stderr, faultMessage(error, flags).replace(/^\[[^\]]*\]/, red))
   if (env['TABHOPPER_DEBUG'] === '1') await writeLine(stderr, stackOf(error))
-  return error instanceof RuntimeFault && error.code === 'cli/usage' ? exitCodes.usage : exitCodes.failure
+  return error instanceof RuntimeFault && isUsage(error.code) ? exitCodes.usage : exitCodes.failure
 }
 
 function stackOf(error: unknown): string {

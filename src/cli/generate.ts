@@ -1,9 +1,9 @@
 // `tabhopper generate`: one completion of a prompt, streamed as text or whole as JSON.
 
 import { Option, type Command } from 'commander'
-import type { Completion, Timings } from '../api/types.ts'
+import type { Timings } from '../api/types.ts'
 import { encodeChat } from '../text/tokenizer.ts'
-import { writeSpeed } from './answer.ts'
+import { answerDocument, writeSpeed } from './answer.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { readAll } from './input.ts'
 import {
@@ -48,7 +48,7 @@ async function generate(flags: GenerateFlags, context: CommandContext): Promise<
   const prompt = flags.chat === true ? await chatPrompt(text, flags, context) : text
   await withEngine(flags, context, async (engine) => {
     const request = { prompt, ...samplingOptions(flags), signal }
-    if (flags.json === true) return writeJson(stdout, summary(await engine.completions.create(request)))
+    if (flags.json === true) return writeJson(stdout, await answerDocument(engine, request))
     let timings: Timings | undefined
     let numTokens = 0
     for await (const chunk of engine.completions.create({ ...request, stream: true })) {
@@ -63,20 +63,4 @@ async function generate(flags: GenerateFlags, context: CommandContext): Promise<
 
 async function chatPrompt(text: string, flags: SourceFlags, context: CommandContext): Promise<number[]> {
   return encodeChat(await loadTokenizerOf(flags, context), [{ role: 'user', content: text }])
-}
-
-/** What `--json` prints; times that one token cannot have are null. */
-function summary({ choices: [choice], usage, timings }: Completion): unknown {
-  return {
-    text: choice?.text ?? '',
-    tokens: choice?.tokens ?? [],
-    promptTokens: usage.prompt_tokens,
-    finishReason: choice?.finish_reason ?? 'length',
-    timings: {
-      ttftMs: timings.ttftMs,
-      tpotMs: timings.tpotMs ?? null,
-      prefillTokensPerSecond: timings.prefillTokensPerSecond,
-      decodeTokensPerSecond: timings.decodeTokensPerSecond ?? null,
-    },
-  }
 }

@@ -125,7 +125,7 @@ function text(flag: string, what: string): Parser<string> {
 export function modelOption(): Option {
   return new Option(
     '--model <model>',
-    'a directory, a .gguf file, a URL, a hub id (owner/name), or the name of an embedded model',
+    'a directory, a GGUF file, a URL, a hub id (owner/name), or the name of an embedded model',
   )
     .default(defaultModel)
     .argParser(text('--model', 'a directory, a URL or a name'))

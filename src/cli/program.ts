@@ -6,8 +6,9 @@ import { addBench } from './bench.ts'
 import { addCache } from './cache.ts'
 import { addChat } from './chat.ts'
 import type { CliDeps, CommandContext, Runner } from './deps.ts'
+import { RuntimeFault } from '../core/errors.ts'
 import { addDoctor } from './doctor/doctor.ts'
-import { exitCodes, fromCommander, reportFault } from './faults.ts'
+import { exitCodes, flagsOf, fromCommander, reportFault } from './faults.ts'
 import { addGenerate } from './generate.ts'
 import { addInspect } from './inspect/inspect.ts'
 import { addLogits } from './logits.ts'
@@ -15,12 +16,13 @@ import { writeLine } from './terminal.ts'
 
 /** Runs one command line to its end; never rejects. */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
-  const ending = watchForEnd(deps)
   let exitCode: number = exitCodes.success
   const run: Runner = (body) => async (options) => {
     exitCode = (await body(options, ending.context)) ?? exitCodes.success
   }
   const program = makeProgram(deps, run)
+  const ending = watchForEnd(deps, flagsOf(program, argv))
+  const { context } = ending
   try {
     // A bare `tabhopper` is a question, not a mistake.
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' })
@@ -28,9 +30,9 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   } catch (error) {
     const early = ending.exitCode()
     if (early !== undefined) return early
-    if (!(error instanceof CommanderError)) return reportFault(error, deps)
+    if (!(error instanceof CommanderError)) return reportFault(error, context)
     const fault = fromCommander(error, program, argv)
-    return fault === undefined ? exitCodes.success : reportFault(fault, deps)
+    return fault === undefined ? exitCodes.success : reportFault(fault, context)
   } finally {
     ending.stop()
   }
@@ -72,7 +74,7 @@ interface Ending {
 }
 
 /** Turns Ctrl-C and a reader that went away (`| head`) into one signal. A second Ctrl-C does not wait. */
-function watchForEnd(deps: CliDeps): Ending {
+function watchForEnd(deps: CliDeps, flags: readonly string[]): Ending {
   const controller = new AbortController()
   const takers: (() => void)[] = []
   let exitCode: number | undefined
@@ -88,11 +90,7 @@ function watchForEnd(deps: CliDeps): Ending {
   })
   deps.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') return end(exitCodes.success)
-    if (exitCode === undefined)
-      void writeLine(
-        deps.stderr,
-        `[internal] stdout: expected to write, got ${error.code}. Check what reads it.`,
-      )
+    if (exitCode === undefined) void writeLine(deps.stderr, outputFault(error).message)
     end(exitCodes.failure)
   })
   // Nobody is left to be told.
@@ -100,6 +98,7 @@ function watchForEnd(deps: CliDeps): Ending {
   return {
     context: {
       ...deps,
+      flags,
       signal: controller.signal,
       takeInterrupts(listener) {
         takers.push(listener)
@@ -109,4 +108,15 @@ function watchForEnd(deps: CliDeps): Ending {
     exitCode: () => exitCode,
     stop: stopListening,
   }
+}
+
+function outputFault(cause: NodeJS.ErrnoException): RuntimeFault {
+  const isFull = cause.code === 'ENOSPC' || cause.code === 'EDQUOT'
+  return new RuntimeFault('file/io', {
+    where: 'stdout',
+    expected: 'to write',
+    got: isFull ? `a full disk (${cause.code})` : (cause.code ?? cause.message),
+    fix: isFull ? 'Make room, or write elsewhere.' : 'Check what reads it.',
+    cause,
+  })
 }

@@ -2,8 +2,8 @@
 
 import { SingleBar } from 'cli-progress'
 import type { LoadProgress } from '../api/types.ts'
+import { formatBytes } from '../core/units.ts'
 import type { OutputStream } from './deps.ts'
-import { formatBytes } from './terminal.ts'
 
 export interface LoadBar {
   update(progress: LoadProgress): void
@@ -24,10 +24,7 @@ export function loadBar(stderr: OutputStream): LoadBar {
   if (stderr.isTTY !== true) return { update() {}, stop() {} }
   const bar = new SingleBar({
     stream: stderr,
-    format: '{phase} {bar} {loaded} of {all}',
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
+    format: (_options, { progress }, line: Line) => lineOf(line, progress, stderr.columns ?? 80),
     hideCursor: true,
     clearOnComplete: true,
     emptyOnZero: true,
@@ -47,10 +44,12 @@ export function loadBar(stderr: OutputStream): LoadBar {
         progress.phase === 'download' &&
         progress.loadedBytes > 0 &&
         progress.cachedBytes === progress.loadedBytes
-      const payload = {
-        phase: (isCached ? 'reading the cache' : phases[progress.phase]).padEnd(17),
-        loaded: isBytes ? formatBytes(done) : String(done),
-        all: isBytes ? formatBytes(total) : `${total} plans`,
+      const all = isBytes ? formatBytes(total) : String(total)
+      const unit = progress.phase === 'warm-up' ? ' steps' : ''
+      const payload: Line = {
+        phase: isCached ? 'reading the cache' : phases[progress.phase],
+        count: `${isBytes ? formatBytes(done) : done} of ${all}${unit}`,
+        countColumns: (isBytes ? bytesColumns : all.length) + ` of ${all}${unit}`.length,
       }
       if (isStarted) {
         bar.setTotal(total)
@@ -65,4 +64,26 @@ export function loadBar(stderr: OutputStream): LoadBar {
       isStopped = true
     },
   }
+}
+
+interface Line {
+  readonly phase: string
+  readonly count: string
+  /** Of the longest count that may come, so that the bar does not come and go. */
+  readonly countColumns: number
+}
+
+const phaseColumns = Math.max(...Object.values(phases).map(({ length }) => length))
+/** `1000 MiB`. */
+const bytesColumns = 8
+const mostBarColumns = 24
+const leastBarColumns = 4
+
+/** Never as wide as the terminal: a line that wraps could not be taken back. */
+function lineOf({ phase, count, countColumns }: Line, share: number, columns: number): string {
+  const room = columns - 1 - phaseColumns - countColumns - 2
+  if (room < leastBarColumns) return `${phase} ${count}`.slice(0, columns - 1)
+  const width = Math.min(room, mostBarColumns)
+  const done = Math.round(share * width)
+  return `${phase.padEnd(phaseColumns)} ${'█'.repeat(done)}${'░'.repeat(width - done)} ${count}`
 }

@@ -1,7 +1,8 @@
 // An engine for the time of one command: loaded with a bar, always disposed. And models that are only read.
 
-import type { Engine } from '../api/types.ts'
+import type { Engine, Shrunk } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
+import { formatBytes } from '../core/units.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { CommandContext, LoadedModel } from './deps.ts'
 import { engineOptions, openModelOptions, type ModelFlags, type SourceFlags } from './options.ts'
@@ -37,9 +38,28 @@ async function loadEngine(
   } finally {
     bar.stop()
   }
-  const changes = engine.shrunk.map(({ option, asked, used }) => `${option} ${asked} → ${used}`)
-  if (changes.length > 0) await writeLine(stderr, `To fit the device's memory: ${changes.join(', ')}`)
+  for (const line of shrunkLines(engine, flags)) await writeLine(stderr, line)
   return engine
+}
+
+const shrunkNames: Record<Shrunk['option'], string> = {
+  kvCacheTokens: 'tokens in the KV cache',
+  maxSeqLen: '--max-seq-len',
+  maxNumBatchedTokens: 'tokens a step',
+}
+
+/** What was made smaller, a line for each reason. */
+function shrunkLines({ shrunk, adapter }: Engine, { maxMemory = 0 }: ModelFlags): string[] {
+  const reasons: Record<Shrunk['limit'], string> = {
+    maxMemory: `To keep within --max-memory ${formatBytes(maxMemory)}`,
+    freeMemory: 'To leave a fifth of the free memory to others',
+    binding: `To fit the largest binding of ${adapter.description}`,
+  }
+  return (['binding', 'freeMemory', 'maxMemory'] as const).flatMap((limit) => {
+    const changes = shrunk.filter((change) => change.limit === limit)
+    const texts = changes.map(({ option, asked, used }) => `${shrunkNames[option]} ${asked} → ${used}`)
+    return texts.length === 0 ? [] : [`${reasons[limit]}: ${texts.join(', ')}`]
+  })
 }
 
 export async function withModel<T>(
@@ -65,9 +85,9 @@ export function loadTokenizerOf(flags: SourceFlags, context: CommandContext): Pr
     if (tokenizer !== undefined) return tokenizer
     throw new RuntimeFault('text/tokenizer', {
       where: name,
-      expected: 'tokenizer.json',
-      got: 'none',
-      fix: 'Add the tokenizer files of the model to its folder.',
+      expected: 'a model with a tokenizer',
+      got: 'one without',
+      fix: 'Add tokenizer.json to its folder, or use a GGUF file that carries one.',
     })
   })
 }

@@ -1,6 +1,7 @@
-// Text on its way to a stream: colours, tables, units, and writing that survives a closed pipe.
-// Not here: progress bars (progress.ts) and what anything says.
+// Text on its way to a stream: colours, tables, counts, and writing that survives a closed pipe.
+// Not here: progress bars (progress.ts), bytes (core/units.ts), and what anything says.
 
+import { shortNumber } from '../core/units.ts'
 import type { Environment, OutputStream } from './deps.ts'
 
 export type Paint = (text: string) => string
@@ -86,30 +87,12 @@ export function visible(text: string): number {
   return text.replace(/\u001b\[\d+m/g, '').length
 }
 
-const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-
-/** `134217728` → `128 MiB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 1023.5 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  return `${round(value)} ${units[unit]}`
-}
-
 /** `2412345` → `2.41 M`. */
 export function formatCount(count: number): string {
   if (count < 1000) return String(count)
-  if (count < 999_500) return `${round(count / 1e3)} k`
-  if (count < 999_500_000) return `${round(count / 1e6)} M`
-  return `${round(count / 1e9)} G`
-}
-
-/** Three significant digits, no trailing zeros. */
-function round(value: number): string {
-  return String(Number(value.toPrecision(value >= 1000 ? 4 : 3)))
+  if (count < 999_500) return `${shortNumber(count / 1e3)} k`
+  if (count < 999_500_000) return `${shortNumber(count / 1e6)} M`
+  return `${shortNumber(count / 1e9)} G`
 }
 
 /** `84 tokens, 35.2 tok/s`. */

@@ -11,6 +11,8 @@ type ShrinkableOption = 'numBlocks' | 'maxSeqLen' | 'maxNumBatchedTokens'
 
 export interface MemoryBudget {
   readonly bytes: number
+  /** Whose budget it is, for errors and for who asks why an option was made smaller. Default: the caller's. */
+  readonly limit?: 'maxMemory' | 'freeMemory'
   /** What the caller left open, so that it may be made smaller. */
   readonly open: readonly ShrinkableOption[]
 }
@@ -19,6 +21,8 @@ export interface ShrunkOption {
   readonly option: ShrinkableOption
   readonly asked: number
   readonly used: number
+  /** What it had to fit: a budget, or the largest binding of the device. */
+  readonly limit: 'maxMemory' | 'freeMemory' | 'binding'
 }
 
 export interface FittedPlans<Sizes extends LlmSizes> {
@@ -47,15 +51,18 @@ export function fitPlans<Sizes extends LlmSizes>(
   capabilities: Capabilities,
   budget?: MemoryBudget,
 ): FittedPlans<Sizes> {
+  const bindable = { ...options, numBlocks: fitBlocks(spec, options, capabilities) }
+  const limitOf = (option: ShrinkableOption, used: number): ShrunkOption['limit'] =>
+    budget === undefined || used === bindable[option] ? 'binding' : (budget.limit ?? 'maxMemory')
   const fitted = (sizes: Sizes, plans: readonly Plan[], memory: MemoryPlan): FittedPlans<Sizes> => ({
     options: sizes,
     plans,
     memory,
     shrunk: shrinkableOptions
-      .filter((option) => sizes[option] !== options[option])
-      .map((option) => ({ option, asked: options[option], used: sizes[option] })),
+      .map((option) => ({ option, asked: options[option], used: sizes[option] }))
+      .filter(({ asked, used }) => used !== asked)
+      .map((change) => ({ ...change, limit: limitOf(change.option, change.used) })),
   })
-  const bindable = { ...options, numBlocks: fitBlocks(spec, options, capabilities) }
   if (budget === undefined) {
     const plans = plansOf(spec, bindable, capabilities)
     return fitted(bindable, plans, planMemory(plans, bindable))
@@ -79,7 +86,7 @@ export function fitPlans<Sizes extends LlmSizes>(
     return fitted(filled, plans, memory)
   }
   invariant(smallest !== undefined, 'the options themselves are a candidate')
-  throw budgetFault(model, budget.bytes, smallest.memory, smallest.sizes)
+  throw budgetFault(model, budget, smallest.memory, smallest.sizes)
 }
 
 const shrinkableOptions = ['numBlocks', 'maxSeqLen', 'maxNumBatchedTokens'] as const

@@ -148,6 +148,9 @@ export function checkContext(numTokens: number, maxSeqLen: number, where: string
     where,
     expected: `1 to ${maxSeqLen} tokens`,
     got: String(numTokens),
-    fix: numTokens < 1 ? 'Give a prompt.' : 'Shorten the prompt or raise maxSeqLen.',
+    fix:
+      numTokens < 1
+        ? `Give ${where === 'prompt' ? 'a prompt' : 'some'}.`
+        : `Shorten the ${where} or raise maxSeqLen.`,
   })
 }

@@ -33,7 +33,7 @@ export interface UnwrittenWeight {
 }
 
 /** Tensors that are made on the device: nothing of them is read or uploaded. */
-export interface DeviceTensors extends Pick<Checkpoint, 'name' | 'tensors'> {
+export interface DeviceTensors extends Pick<Checkpoint, 'name' | 'tensors' | 'wording'> {
   /**
    * Writes weights that are made of these tensors alone. `onProgress` is called with bytes written so far. Throws what the
    * device throws, and engine/cancelled.
@@ -74,11 +74,12 @@ export function checkTensors(exprs: readonly WeightExpr[], source: WeightSource)
     for (const { name, shape } of exprTensors(expr)) {
       const info = source.tensors.get(name)
       if (info?.shape.join() === shape.join()) continue
+      const { wording } = source
       throw new RuntimeFault(info === undefined ? 'weights/missing' : 'weights/shape', {
-        where: `${source.name} ${name}`,
+        where: `${source.name} ${wording?.nameInFile(name) ?? name}`,
         expected: `shape [${shape.join(', ')}]`,
         got: info === undefined ? 'no such tensor' : `[${info.shape.join(', ')}]`,
-        fix: 'Check that config.json belongs to these weights.',
+        fix: wording?.mismatchFix ?? 'Check that config.json belongs to these weights.',
       })
     }
   }

@@ -2,6 +2,7 @@
 // Not here: smaller options (fit.ts), and allocation (load.ts, loadWeights.ts), whose sums these are.
 
 import { RuntimeFault } from '../core/errors.ts'
+import { formatBytesUp } from '../core/units.ts'
 import { readbackSize } from '../device/device.ts'
 import { numElements } from '../graph/dim.ts'
 import { tensorBytes, type Plan } from '../plan/types.ts'
@@ -56,9 +57,11 @@ export interface LlmSizes extends Omit<LlmShape, 'head'> {
   readonly tokensPerReadback?: number | undefined
 }
 
+const softwareShare = 0.8
+
 /** A budget on software adapters, which compute in the host's memory: some of what is free is left to others. */
 export function softwareBudget(availableBytes: number): number {
-  return Math.floor(availableBytes * 0.8)
+  return Math.floor(availableBytes * softwareShare)
 }
 
 /** Throws engine/memory where logits, computed by `plan` beside a loaded model, would exceed a budget in bytes. */
@@ -67,27 +70,31 @@ export function checkLogits(plan: Plan, numTokens: number, model: MemoryPlan, bu
   const totalBytes = model.totalBytes + own.totalBytes - own.weightBytes
   if (totalBytes <= budget) return
   const parts = [
-    `${inUnits(model.totalBytes)} of the loaded model`,
-    `${inUnits(own.stateBytes)} of KV cache`,
-    `${inUnits(own.arenaBytes)} of arena for ${plan.maxima.T} tokens a step`,
-    `${inUnits(own.stepBytes + own.readbackBytes)} of step buffers`,
+    `${formatBytesUp(model.totalBytes)} of the loaded model`,
+    `${formatBytesUp(own.stateBytes)} of KV cache`,
+    `${formatBytesUp(own.arenaBytes)} of arena for ${plan.maxima.T} tokens a step`,
+    `${formatBytesUp(own.stepBytes + own.readbackBytes)} of step buffers`,
   ]
   throw new RuntimeFault('engine/memory', {
     where: `logits of ${numTokens} tokens`,
-    expected: `at most ${inUnits(budget)}`,
-    got: `${parts.join(' + ')} = ${inUnits(totalBytes)}`,
+    expected: `at most ${formatBytesUp(budget)}`,
+    got: `${parts.join(' + ')} = ${formatBytesUp(totalBytes)}`,
     fix: 'Raise maxMemory, load with a smaller maxSeqLen, or ask for the logits of fewer tokens.',
   })
 }
 
-/** The sum that is above a budget in bytes. */
+/** The sum that is above a budget. */
 export function budgetFault(
   model: string,
-  budget: number,
+  { bytes, limit = 'maxMemory' }: { readonly bytes: number; readonly limit?: 'maxMemory' | 'freeMemory' },
   memory: MemoryPlan,
   sizes: LlmSizes,
 ): RuntimeFault {
-  return sumFault(model, `at most ${inUnits(budget)}`, memory, sizes)
+  const isAsked = limit === 'maxMemory'
+  return sumFault(model, memory, sizes, {
+    expected: `at most ${formatBytesUp(bytes)}${isAsked ? '' : `, ${softwareShare * 100} % of the free memory`}`,
+    remedy: `${isAsked ? 'Raise' : 'Free some of it or set'} maxMemory to that`,
+  })
 }
 
 /** `engine/memory` with the sum, where the device has refused a buffer; any other error as it is. */
@@ -97,36 +104,29 @@ export function withSum(
   { memory, options }: { readonly memory: MemoryPlan; readonly options: LlmSizes },
 ): unknown {
   if (!(error instanceof RuntimeFault && error.code === 'device/memory')) return error
-  return sumFault(model, 'what the device has room for', memory, options, error)
+  return sumFault(model, memory, options, { expected: 'what the device has room for', cause: error })
 }
 
 function sumFault(
   model: string,
-  expected: string,
   memory: MemoryPlan,
   { dtype, numBlocks, maxSeqLen, maxNumSeqs, maxNumBatchedTokens }: LlmSizes,
-  cause?: RuntimeFault,
+  { expected, remedy, cause }: { expected: string; remedy?: string; cause?: RuntimeFault },
 ): RuntimeFault {
   const parts = [
-    `${inUnits(memory.weightBytes)} of weights in ${dtype}`,
-    `${inUnits(memory.stateBytes)} of KV cache for ${numBlocks * blockSize} tokens`,
-    `${inUnits(memory.arenaBytes)} of arena for ${maxNumBatchedTokens} tokens a step`,
-    `${inUnits(memory.stepBytes + memory.readbackBytes)} of step buffers`,
+    `${formatBytesUp(memory.weightBytes)} of weights in ${dtype}`,
+    `${formatBytesUp(memory.stateBytes)} of KV cache for ${numBlocks * blockSize} tokens`,
+    `${formatBytesUp(memory.arenaBytes)} of arena for ${maxNumBatchedTokens} tokens a step`,
+    `${formatBytesUp(memory.stepBytes + memory.readbackBytes)} of step buffers`,
   ]
   const sizes = `maxSeqLen ${maxSeqLen}, maxNumSeqs ${maxNumSeqs}`
   return new RuntimeFault('engine/memory', {
     where: model,
     expected,
-    got: `${parts.join(' + ')} = ${inUnits(memory.totalBytes)} with ${sizes}${cause === undefined ? '' : `; refused: ${cause.where}`}`,
-    fix: `${cause === undefined ? 'Allow that much, ask' : 'Ask'} for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
+    got: `${parts.join(' + ')} = ${formatBytesUp(memory.totalBytes)} with ${sizes}${cause === undefined ? '' : `; refused: ${cause.where}`}`,
+    fix: `${remedy === undefined ? 'Ask' : `${remedy}, ask`} for less of these, or ${dtype === 'f32' ? 'use f16' : 'take a smaller model'}.`,
     cause,
   })
-}
-
-/** Bytes for people; the last digit is rounded up, so that allowing what is shown suffices. */
-function inUnits(bytes: number): string {
-  const [unit, name] = bytes < 2 ** 30 ? [2 ** 20, 'MiB'] : [2 ** 30, 'GiB']
-  return `${(Math.ceil((bytes / unit) * 100) / 100).toFixed(2)} ${name}`
 }
 
 function sum(values: readonly number[]): number {

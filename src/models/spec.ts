@@ -39,6 +39,8 @@ export interface LlmSpec {
   kvBlockBytes(options: Pick<LlmGraphOptions, 'dtype' | 'blockSize'>): number
   /** Tensors that tell whether a checkpoint has the sizes of the configuration, however many layers that claims. */
   telltaleWeights(): readonly WeightExpr[]
+  /** Whether checkpoints may carry a tensor of this name although no graph reads it: what it says is known without it. */
+  isRedundant(name: string): boolean
   /** The configuration for a person: names and values. */
   describe(): readonly (readonly [name: string, value: string])[]
 }

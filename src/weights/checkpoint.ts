@@ -11,15 +11,38 @@ export interface TensorInfo {
   readonly shape: readonly number[]
   /** Product of the shape times the bytes of one element. */
   readonly bytes: number
+  /** What the file holds, where reading expands it. */
+  readonly stored?: StoredForm | undefined
   /** Name of the file that holds it. */
   readonly file: string
+}
+
+export interface StoredForm {
+  /** Such as Q4_K. */
+  readonly type: string
+  readonly bytes: number
+}
+
+/** The type and bytes of a tensor in its file. */
+export function storedForm({ stored, dtype, bytes }: TensorInfo): StoredForm {
+  return stored ?? { type: dtype, bytes }
+}
+
+/** How errors speak of a checkpoint. */
+export interface CheckpointWording {
+  /** What the file calls a tensor, or would call it. */
+  readonly nameInFile: (name: string) => string
+  /** What to do where tensors are not those of the configuration. */
+  readonly mismatchFix: string
 }
 
 export interface Checkpoint {
   readonly name: string
   /** In the order of their bytes, file by file. */
   readonly tensors: ReadonlyMap<string, TensorInfo>
-  /** Sum of `bytes` over all tensors. */
+  /** For errors; by default tensors have one name each, and beside them lies a config.json. */
+  readonly wording?: CheckpointWording | undefined
+  /** Of all tensors, in their files. */
   readonly totalBytes: number
   /**
    * Raw little-endian bytes of elements [start, start + count) of a tensor in row-major order. They may lie in `into`
@@ -84,13 +107,15 @@ export function fileCheckpoint<T extends TensorInfo>(
     signal: AbortSignal | undefined,
     into: Uint8Array<ArrayBuffer> | undefined,
   ) => Promise<Uint8Array>,
+  wording?: CheckpointWording,
 ): Checkpoint {
   let totalBytes = 0
-  for (const tensor of tensors.values()) totalBytes += tensor.bytes
+  for (const tensor of tensors.values()) totalBytes += storedForm(tensor).bytes
   return {
     name: source.name,
     tensors,
     totalBytes,
+    wording,
     async read(name, start, count, signal, into) {
       const info = tensorNamed(tensors, name, source.name)
       checkElements(info, start, count)

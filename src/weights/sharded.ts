@@ -1,7 +1,7 @@
 // Opens the weights of a model folder: one safetensors file, or several behind an index.
 // Not here: the layout of a file (safetensors.ts) and which tensors a model wants (models/*/weights.ts).
 import { RuntimeFault } from '../core/errors.ts'
-import { checkElements, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
+import { checkElements, storedForm, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { openSafetensors } from './safetensors.ts'
 import { isRecord, readJson, shown, type FileStore } from '../core/files.ts'
 
@@ -97,7 +97,7 @@ async function joinShards(
     for (const [tensor, file] of weightMap) {
       const shard = shards.get(file)!
       owner.set(tensor, shard)
-      totalBytes += tensorNamed(shard.tensors, tensor, shard.name).bytes
+      totalBytes += storedForm(tensorNamed(shard.tensors, tensor, shard.name)).bytes
     }
     for (const shard of shards.values()) {
       for (const [tensor, info] of shard.tensors) if (owner.get(tensor) === shard) tensors.set(tensor, info)

@@ -17,7 +17,7 @@ test.skipIf(!isSoftware)('is a share of the memory available to the process', as
     maxNumBatchedTokens: 16,
   } as const
   vi.spyOn(process, 'availableMemory').mockReturnValue(1000)
-  await expect(createEngine(options)).rejects.toThrow('expected at most 0.01 MiB')
+  await expect(createEngine(options)).rejects.toThrow('expected at most 800 bytes, 80 % of the free memory')
   vi.restoreAllMocks()
   await using engine = await createEngine(options)
   expect(engine.shrunk).toEqual([])

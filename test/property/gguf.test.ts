@@ -356,3 +356,10 @@ describe('refused', () => {
     await expect(openGguf(memorySource('m', version2))).resolves.toBeDefined()
   })
 })
+
+test('a fault of dimensions shows all of them', async () => {
+  const file = fileOf([], [{ name: 'w', dims: [64, 2 ** 48], type: 0, offset: 0 }], 256)
+  await expect(openGguf(memorySource('fuzz', file))).rejects.toThrow(
+    /"w": expected positive dimensions with a product below 2\^51, got \[281474976710656, 64\]/,
+  )
+})

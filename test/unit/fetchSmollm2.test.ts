@@ -1,7 +1,11 @@
 // The script that fetches SmolLM2 for the tests: where it puts the file, and its readers of package indices and zips.
 
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 // @ts-expect-error plain JavaScript: a script that runs by itself
 import { addressIn, smollm2Path, unzip } from '../../scripts/fetchSmollm2.mjs'
 
@@ -23,6 +27,35 @@ test('a wheel is found in an index of either form', () => {
   const html = '<a href="../x/a-1.whl#sha256=0">a</a> <a data-x href="/y?b=1&amp;c=/a-2.whl#sha256=1">a</a>'
   expect(addressIn(html, false, 'a-2.whl')).toBe('/y?b=1&c=/a-2.whl#sha256=1')
   expect(addressIn(html, false, 'a-3.whl')).toBeUndefined()
+})
+
+describe('the script', () => {
+  const cache = mkdtempSync(join(tmpdir(), 'tabhopper-smollm2-'))
+  afterAll(() => rmSync(cache, { recursive: true }))
+  // No index is asked: this one is nowhere.
+  const env = { ...process.env, TABHOPPER_CACHE: cache, PIP_INDEX_URL: 'http://127.0.0.1:9/simple' }
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, ['scripts/fetchSmollm2.mjs', ...args], { env, encoding: 'utf8' })
+
+  test('has help', () => {
+    const { status, stdout, stderr } = run('--help')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/^Usage: node scripts\/fetchSmollm2\.mjs \[wheel\]\n/)
+  })
+
+  test('takes no other flag for a wheel', () => {
+    const { status, stderr } = run('--wheel')
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/got: the arguments --wheel\./)
+  })
+
+  test('does not take a damaged model for the model', () => {
+    mkdirSync(dirname(smollm2Path(env)))
+    writeFileSync(smollm2Path(env), 'half of it')
+    const { status, stdout, stderr } = run()
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(/Q4_1\.gguf is damaged; it will be replaced\.\n.*fetch failed/s)
+  })
 })
 
 /** A zip archive of deflated or stored files. */

@@ -1,7 +1,8 @@
 // A diagnosis as text for a person and as JSON for a program.
 
+import { formatBytes } from '../../core/units.ts'
 import type { AdapterProbe, CommandContext } from '../deps.ts'
-import { coloursFor, formatBytes, table, type Colours } from '../terminal.ts'
+import { coloursFor, table, type Colours } from '../terminal.ts'
 import type { Diagnosis, ProbedDriver } from './diagnosis.ts'
 import type { ProbeOutcome } from './probe.ts'
 

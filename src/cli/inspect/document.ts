@@ -1,8 +1,10 @@
-// An inspection as one JSON document. Shapes are numbers, or text such as "T" where they vary from step to step.
+// An inspection as one JSON document. Shapes are numbers, or text such as "T" where they vary from step to step; tensors are
+// as their file has them.
 
 import { printExpr } from '../../graph/weightExpr.ts'
 import { graphDocument, planDocument, shapeDocument } from '../../plan/document.ts'
 import type { Plan } from '../../plan/types.ts'
+import { storedForm } from '../../weights/checkpoint.ts'
 import type { Inspection } from './inspection.ts'
 
 export function inspectDocument(inspection: Inspection): object {
@@ -13,13 +15,11 @@ export function inspectDocument(inspection: Inspection): object {
     maxSeqLen,
     config: model.config,
     parameters: numParameters,
-    tensors: [...model.checkpoint.tensors.values()].map(({ name, dtype, shape, bytes, file }) => ({
-      name,
-      dtype,
-      shape,
-      bytes,
-      file,
-    })),
+    tensors: [...model.checkpoint.tensors.values()].map((tensor) => {
+      const { name, shape, file } = tensor
+      const { type, bytes } = storedForm(tensor)
+      return { name, dtype: type, shape, bytes, file }
+    }),
     graph: graphDocument(plan.graph),
     plan: { limitsOf, ...wholePlan(plan) },
     memory: {

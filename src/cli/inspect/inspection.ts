@@ -3,6 +3,7 @@
 import { engineOptions } from '../../api/model.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
 import { fitPlans } from '../../engine/fit.ts'
+import { unusedTensors } from '../../engine/unusedTensors.ts'
 import type { MemoryPlan } from '../../engine/memoryPlan.ts'
 import type { FloatDType } from '../../graph/opDef.ts'
 import type { Capabilities, Plan } from '../../plan/types.ts'
@@ -17,6 +18,8 @@ export interface Inspection {
   readonly limitsOf: string
   /** Elements of all tensors. */
   readonly numParameters: number
+  /** Tensors that nothing reads. */
+  readonly numUnused: number
   /** The plan for the largest step; it shares its graph with the smaller ones. */
   readonly plan: Plan
   /** Of all plans together. */
@@ -59,6 +62,7 @@ export async function inspectModel(
       (sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1),
       0,
     ),
+    numUnused: unusedTensors(model.spec, plans, model.checkpoint).length,
     plan: plans.at(-1)!,
     memory,
   }

@@ -1,14 +1,15 @@
 // An inspection as text for a person. Decoder layers are alike, so only the first is written out; JSON has all.
 
+import { formatBytes } from '../../core/units.ts'
 import { printGraph } from '../../graph/print.ts'
 import { printPlan } from '../../plan/print.ts'
-import type { TensorInfo } from '../../weights/checkpoint.ts'
+import { storedForm, type TensorInfo } from '../../weights/checkpoint.ts'
 import type { Environment, OutputStream } from '../deps.ts'
-import { coloursFor, formatBytes, formatCount, table } from '../terminal.ts'
+import { coloursFor, formatCount, table } from '../terminal.ts'
 import type { Inspection } from './inspection.ts'
 
 export function inspectReport(inspection: Inspection, stdout: OutputStream, env: Environment): string {
-  const { model, numParameters, plan, memory, dtype, maxSeqLen, limitsOf } = inspection
+  const { model, numParameters, numUnused, plan, memory, dtype, maxSeqLen, limitsOf } = inspection
   const { bold, dim } = coloursFor(stdout, env)
   const { config, spec, checkpoint } = model
   const section = (title: string, note: string, lines: readonly string[]): string =>
@@ -17,7 +18,11 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
   return [
     `${bold(model.name)}  ${formatCount(numParameters)} parameters, ${formatBytes(checkpoint.totalBytes)} on disk`,
     section('Configuration', '', table(spec.describe())),
-    section('Tensors', `${tensors.length}`, firstLayer(table(tensors.map(tensorRow), [3]), config.numLayers)),
+    section(
+      'Tensors',
+      `${tensors.length}${numUnused === 0 ? '' : `, ${numUnused} of them not used`}`,
+      firstLayer(table(tensors.map(tensorRow), [3]), config.numLayers),
+    ),
     section(
       'Graph',
       `${plan.graph.ops.length} ops after passes`,
@@ -45,8 +50,9 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
   ].join('\n\n')
 }
 
-function tensorRow({ name, dtype, shape, bytes }: TensorInfo): string[] {
-  return [name, dtype, `[${shape.join(', ')}]`, formatBytes(bytes)]
+function tensorRow(tensor: TensorInfo): string[] {
+  const { type, bytes } = storedForm(tensor)
+  return [tensor.name, type, `[${tensor.shape.join(', ')}]`, formatBytes(bytes)]
 }
 
 /** Leaves out lines about layers after the first, and says where. */

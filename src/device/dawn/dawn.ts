@@ -52,11 +52,15 @@ async function requestAdapter(options: DawnOptions): Promise<GPUAdapter> {
     .requestAdapter({ powerPreference: 'high-performance' })
     .catch((error: unknown) => error)
   if (adapter !== null && !(adapter instanceof Error)) return adapter as GPUAdapter
+  const names = [...(adapter?.message ?? '').matchAll(/name: '([^']*)'/g)].map(([, name]) => name!)
   throw new RuntimeFault('device/adapter', {
     where: options.adapter ?? 'any adapter',
-    expected: 'an adapter that Dawn accepts',
-    got: adapter?.message.replaceAll(/\s+/g, ' ') ?? 'none',
-    fix: 'Run `tabhopper doctor` to see what to install.',
+    expected: options.adapter === undefined ? 'an adapter that Dawn accepts' : 'an adapter of this name',
+    got: names.length > 0 ? names.join(', ') : (adapter?.message.replaceAll(/\s+/g, ' ') ?? 'none'),
+    fix:
+      names.length > 0
+        ? 'Give part of such a name. Another driver may be there all the same: `tabhopper doctor` lists them, and VK_DRIVER_FILES chooses one.'
+        : 'Run `tabhopper doctor` to see what to install.',
     cause: adapter,
   })
 }

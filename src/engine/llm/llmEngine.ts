@@ -91,7 +91,7 @@ export class LlmEngine {
    * logit is a number.
    */
   async *generate(params: SequenceParams, signal?: AbortSignal): AsyncGenerator<TokenEvent, void, undefined> {
-    this.#checkPrompt(params.promptTokens)
+    this.#checkTokens('prompt', params.promptTokens)
     const room = this.options.maxSeqLen - params.promptTokens.length + 1
     const sequence = new Sequence({ ...params, maxNewTokens: Math.min(params.maxNewTokens, room) })
     if (sequence.params.maxNewTokens < 1) return
@@ -115,7 +115,7 @@ export class LlmEngine {
    * not fit the budget beside the model, engine/context, engine/input, engine/cancelled.
    */
   logits(tokens: readonly number[], options: LogitsOptions = {}): Promise<(Float32Array | Float64Array)[]> {
-    this.#checkPrompt(tokens)
+    this.#checkTokens('tokens', tokens)
     const signal = AbortSignal.any([
       this.#ending.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
@@ -159,13 +159,13 @@ export class LlmEngine {
     if (this.#disposal !== undefined) throw disposedFault()
   }
 
-  #checkPrompt(tokens: readonly number[]): void {
+  #checkTokens(where: 'prompt' | 'tokens', tokens: readonly number[]): void {
     this.checkLive()
-    checkContext(tokens.length, this.options.maxSeqLen, 'prompt')
+    checkContext(tokens.length, this.options.maxSeqLen, where)
     const bad = tokens.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
     if (bad === -1) return
     throw new RuntimeFault('engine/input', {
-      where: 'prompt',
+      where,
       expected: `token ids from 0 to ${this.config.vocabSize - 1}`,
       got: `${shown(tokens[bad])} at ${bad}`,
       fix: 'Use the tokenizer that belongs to the model.',

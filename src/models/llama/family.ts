@@ -3,7 +3,7 @@
 import type { LlmSpec, ModelFamily } from '../spec.ts'
 import { llamaArchitectures, readLlamaConfig, type LlamaConfig } from './config.ts'
 import { kvBlockBytes, llamaGraph } from './graph.ts'
-import { telltaleWeights } from './weights.ts'
+import { isRedundant, telltaleWeights } from './weights.ts'
 
 export const llamaFamily: ModelFamily = {
   architectures: llamaArchitectures,
@@ -16,6 +16,7 @@ export function llamaSpec(config: LlamaConfig): LlmSpec {
     graph: (options) => llamaGraph(config, options),
     kvBlockBytes: (options) => kvBlockBytes(config, options),
     telltaleWeights: () => telltaleWeights(config),
+    isRedundant: (name) => isRedundant(config, name),
     describe: () => describe(config),
   }
 }

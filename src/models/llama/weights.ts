@@ -66,3 +66,9 @@ export function telltaleWeights(config: LlamaConfig): WeightExpr[] {
     ...linears(layerWeights(config, config.numLayers - 1)),
   ]
 }
+
+/** Rotary frequencies, which the configuration gives, and a head that is tied to the embedding. */
+export function isRedundant({ tieWordEmbeddings }: LlamaConfig, name: string): boolean {
+  const isFrequencies = name.endsWith('rotary_emb.inv_freq') || name === 'rope_freqs.weight'
+  return isFrequencies || (tieWordEmbeddings && name === 'lm_head.weight')
+}

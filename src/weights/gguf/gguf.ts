@@ -5,10 +5,16 @@ import { bytesOf } from '../../core/dtype.ts'
 import { RuntimeFault } from '../../core/errors.ts'
 import { shown, type ByteSource } from '../../core/files.ts'
 import { decodeF32 } from '../decode.ts'
-import { fileCheckpoint, isCount, type Checkpoint, type TensorInfo } from '../checkpoint.ts'
+import {
+  fileCheckpoint,
+  isCount,
+  type Checkpoint,
+  type CheckpointWording,
+  type TensorInfo,
+} from '../checkpoint.ts'
 import { readHeader, shownValue, type GgufMetadata, type GgufTensor } from './header.ts'
 import { headerFault } from './headerReader.ts'
-import { isKnownArchitecture, roleOf, type TensorRole } from './names.ts'
+import { isKnownArchitecture, nameInFile, roleOf, type TensorRole } from './names.ts'
 import { readInterleaved, readStored } from './tensorReader.ts'
 
 /** An open file. Closing the checkpoint closes it. */
@@ -24,8 +30,8 @@ export interface Gguf {
 }
 
 /** A tensor with what reading it takes. */
-interface StoredTensor extends TensorInfo {
-  readonly stored: GgufTensor
+interface PlacedTensor extends TensorInfo {
+  readonly inFile: GgufTensor
   /** Rows of a head whose rows are interleaved. */
   readonly headRows: number | undefined
 }
@@ -51,13 +57,22 @@ export async function openGguf(source: ByteSource, signal?: AbortSignal): Promis
   }
 }
 
-function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, StoredTensor>): Checkpoint {
+function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, PlacedTensor>): Checkpoint {
   const file = { source, buffers: new BufferPool() }
-  return fileCheckpoint(source, tensors, ({ headRows, stored }, start, count, signal, into) =>
-    headRows === undefined
-      ? readStored(file, stored, start, count, signal, into)
-      : readInterleaved(file, stored, headRows, start, count, signal, into),
+  return fileCheckpoint(
+    source,
+    tensors,
+    ({ headRows, inFile }, start, count, signal, into) =>
+      headRows === undefined
+        ? readStored(file, inFile, start, count, signal, into)
+        : readInterleaved(file, inFile, headRows, start, count, signal, into),
+    wording,
   )
+}
+
+const wording: CheckpointWording = {
+  nameInFile,
+  mismatchFix: 'Fetch the file again, or convert the model anew: its metadata is of other tensors.',
 }
 
 function checkWhole(file: string, metadata: GgufMetadata): void {
@@ -74,11 +89,11 @@ function checkWhole(file: string, metadata: GgufMetadata): void {
 function nameTensors(
   file: string,
   metadata: GgufMetadata,
-  stored: readonly GgufTensor[],
-): ReadonlyMap<string, StoredTensor> {
+  inFile: readonly GgufTensor[],
+): ReadonlyMap<string, PlacedTensor> {
   const architecture = metadata.get('general.architecture')
-  const tensors = new Map<string, StoredTensor>()
-  for (const tensor of [...stored].sort((a, b) => a.offset - b.offset)) {
+  const tensors = new Map<string, PlacedTensor>()
+  for (const tensor of [...inFile].sort((a, b) => a.offset - b.offset)) {
     const role: TensorRole = isKnownArchitecture(architecture)
       ? roleOf(architecture, tensor.name)
       : { name: tensor.name, interleavedHeads: undefined }
@@ -91,8 +106,10 @@ function nameTensors(
       dtype: tensor.type.dtype,
       shape: tensor.shape,
       bytes: numElements * bytesOf(tensor.type.dtype),
+      stored:
+        tensor.type.dequantize === undefined ? undefined : { type: tensor.type.name, bytes: tensor.bytes },
       file,
-      stored: tensor,
+      inFile: tensor,
       headRows: headRowsOf(file, metadata, tensor, role.interleavedHeads),
     })
   }

@@ -192,15 +192,11 @@ async function readTensor(reader: HeaderReader, name: string): Promise<GgufTenso
   }
   await reader.fill(8 * numDims + 12)
   const shape: number[] = []
-  let numElements = 1
-  for (let i = 0; i < numDims; i++) {
-    const dim = Number(reader.takeU64())
-    numElements *= dim
-    // Four bytes an element once read; of zero-sized tensors there is nothing to read.
-    if (!(dim >= 1 && Number.isSafeInteger(numElements * 4))) {
-      throw headerFault(where, 'positive dimensions with a product below 2^51', `a dimension of ${dim}`)
-    }
-    shape.unshift(dim)
+  for (let i = 0; i < numDims; i++) shape.unshift(Number(reader.takeU64()))
+  const numElements = shape.reduce((product, dim) => product * dim, 1)
+  // Four bytes an element once read; of zero-sized tensors there is nothing to read.
+  if (!(shape.every((dim) => dim >= 1) && Number.isSafeInteger(numElements * 4))) {
+    throw headerFault(where, 'positive dimensions with a product below 2^51', shown(shape))
   }
   const type = blockTypeOf(where, reader.takeU32())
   const rowElements = shape.at(-1)!

@@ -1,4 +1,4 @@
-// llama.cpp's tensor names → Hugging Face's, and which tensors llama.cpp stores with reordered rows.
+// llama.cpp's tensor names ↔ Hugging Face's, and which tensors llama.cpp stores with reordered rows.
 // Not here: the reordering (tensorReader.ts).
 
 /** Architectures whose tensors get Hugging Face names. Other files keep the names they have. */
@@ -40,6 +40,15 @@ export function roleOf(architecture: GgufArchitecture, name: string): TensorRole
   if (known === undefined) return { name, interleavedHeads: undefined }
   const prefix = layer === undefined ? '' : `model.layers.${layer}.`
   return { name: `${prefix}${known}.${kind}`, interleavedHeads: interleavedHeads(architecture, part) }
+}
+
+/** The inverse of `roleOf`: what a file calls the tensor that the model calls `name`. */
+export function nameInFile(name: string): string {
+  const [, layer, part = '', kind] = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name) ?? []
+  const names = layer === undefined ? modelNames : layerNames
+  const known = [...names].find(([, other]) => other === part)
+  if (known === undefined) return name
+  return `${layer === undefined ? '' : `blk.${layer}.`}${known[0]}.${kind}`
 }
 
 function interleavedHeads(

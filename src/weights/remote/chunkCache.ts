@@ -5,6 +5,7 @@
 // on its way, and two processes that load the same file only help each other.
 import { RuntimeFault } from '../../core/errors.ts'
 import type { ByteSource, FileStore } from '../../core/files.ts'
+import { formatBytes } from '../../core/units.ts'
 import { ChunkedSource, type ChunkFolder, type ChunkedSourceOptions } from './chunkedSource.ts'
 import { ChunkMemory } from './chunkMemory.ts'
 import {
@@ -165,7 +166,7 @@ class ChunkCache {
     if (missing <= room) this.#reservedBytes += missing
     else
       this.#giveUp(
-        `has no room for ${inMiB(missing)} of ${manifest.path}, ${inMiB(Math.max(0, room))} are left`,
+        `has no room for ${formatBytes(missing)} of ${manifest.path}, ${formatBytes(Math.max(0, room))} are left`,
       )
   }
 
@@ -293,8 +294,4 @@ class ChunkCache {
     this.#isFull = true
     this.#options.onNotice?.(`The weight cache ${reason}; loading goes on without it.`)
   }
-}
-
-function inMiB(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }

@@ -33,10 +33,17 @@ test.each([
   await model.close()
 })
 
-test('one .gguf file is a model', async () => {
-  const bytes = readFileSync(`${fixturesDir}/golden/gguf/gqa.gguf`)
-  const opening = openModelSource([fileOf('a.gguf', bytes)], {})
-  await expect(opening.then(({ name }) => name)).resolves.toBe('a.gguf')
+const gguf = readFileSync(`${fixturesDir}/golden/gguf/gqa.gguf`)
+
+test.each([
+  ['a GGUF file', [fileOf('a.gguf', gguf)], 'a.gguf'],
+  ['a GGUF file in capitals', [fileOf('A.GGUF', gguf)], 'A.GGUF'],
+  ['a GGUF file of another name', [fileOf('sha256-1f', gguf)], 'sha256-1f'],
+  ['a folder with one', [fileOf('m/a.gguf', gguf, true), fileOf('m/README.md', '', true)], 'm/a.gguf'],
+])('%s is a model', async (_what, files, name) => {
+  const model = await openModelSource(files, {})
+  expect(model).toMatchObject({ name, config: { vocabSize: 96 } })
+  await model.close()
 })
 
 test('folders inside the folder keep their names', async () => {
@@ -52,7 +59,12 @@ test('folders inside the folder keep their names', async () => {
 test.each([
   ['no files', [], 'weights/missing'],
   ['files without a configuration', [fileOf('a', '')], 'weights/missing'],
+  ['several GGUF files', [fileOf('a.gguf', gguf), fileOf('b.gguf', gguf)], 'weights/missing'],
+  ['a pipeline', [fileOf('m/model_index.json', '{}', true), fileOf('m/a', '', true)], 'model/unsupported'],
   ['a bare name', 'tiny-llama', 'engine/input'],
+  ['no name', '', 'engine/input'],
+  ['random weights', 'synthetic:llama-15m', 'engine/input'],
+  ['another protocol', 'ftp://x/y', 'engine/input'],
 ])('%s are no model', async (_name, source, code) => {
   await expect(openModelSource(source, {})).rejects.toMatchObject({ code })
 })

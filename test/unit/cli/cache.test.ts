@@ -56,6 +56,11 @@ test.each([
   })
 })
 
+test('delete --json is one document', async () => {
+  const { out } = await run(['cache', 'delete', 'owner/new', '--json'])
+  expect(JSON.parse(out)).toEqual({ freedBytes: 3 * 2 ** 20 })
+})
+
 test('delete of what is not there fails, and names what is', async () => {
   const { code, out, err } = await run(['cache', 'delete', 'owner/knew'], { cached, freedBytes: 0 })
   expect({ code, out }).toEqual({ code: 1, out: '' })

@@ -26,6 +26,24 @@ describe('chat without a terminal', () => {
     expect(fake.requests).toMatchObject([{ messages: [user('Tell me a story about a dog.')] }])
   })
 
+  it('prints one JSON document', async () => {
+    const { code, out, fake } = await run(['chat', '--json', '--seed', '3'], {
+      stdin: 'Hi\n',
+      answers: ['Hello you'],
+    })
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ model: 'toy', seed: 3, text: 'Hello you', finishReason: 'stop' })
+    // Through the template, as without --json.
+    expect(fake.requests).toMatchObject([{ prompt: Array.from('u:Hi\n', (c) => c.charCodeAt(0)) }])
+  })
+
+  it('wants a question for --json, not a terminal', async () => {
+    const { code, err, fake } = await run(['chat', '--json'], { isTTY: true, env: { NO_COLOR: '1' } })
+    expect(code).toBe(2)
+    expect(err).toMatch(/^\[cli\/usage\] --json: expected a question on stdin, got a terminal\. Pipe one/)
+    expect(fake.engines).toEqual([])
+  })
+
   it('refuses a model without a chat template before loading it', async () => {
     const { code, err, fake } = await run(['chat'], { hasTemplate: false })
     expect(code).toBe(1)

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { openModelStore } from '../../../src/api/model.ts'
 import { runCli } from '../../../src/cli/program.ts'
-import { formatBytes, formatCount, table } from '../../../src/cli/terminal.ts'
+import { formatCount, table } from '../../../src/cli/terminal.ts'
+import { formatBytes, formatBytesUp } from '../../../src/core/units.ts'
 import { directoryStore } from '../../../src/node/directoryStore.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 import { fakeDeps, probeOf, run, timings } from './fakes.ts'
@@ -44,26 +45,48 @@ describe('generate', () => {
     expect(fake.requests).toMatchObject([{ logit_bias: { 4: 0.5, 7: 2, 15: -100 } }])
   })
 
-  it('says on stderr what was shrunk to keep the memory', async () => {
-    const shrunk = [{ option: 'kvCacheTokens', asked: 16384, used: 4096 }] as const
+  it('says on stderr what was shrunk, and why', async () => {
+    const kvCache = { option: 'kvCacheTokens', asked: 16384, used: 4096 } as const
+    const others = [
+      { option: 'maxSeqLen', asked: 4096, used: 512 },
+      { option: 'maxNumBatchedTokens', asked: 256, used: 32 },
+    ] as const
     const argv = ['generate', '--prompt', 'a', '--max-memory', '1.5GiB']
+    const shrunk = [kvCache, ...others].map((change) => ({ ...change, limit: 'maxMemory' as const }))
     const { out, err, fake } = await run(argv, { shrunk, answers: ['b'] })
     expect(fake.engines[0]).toMatchObject({ maxMemory: 1.5 * 2 ** 30 })
     expect({ out, err }).toEqual({
       out: 'b\n',
-      err: "To fit the device's memory: kvCacheTokens 16384 → 4096\n",
+      err: 'To keep within --max-memory 1.5 GiB: tokens in the KV cache 16384 → 4096, --max-seq-len 4096 → 512, tokens a step 256 → 32\n',
     })
+    const told = async (limit: 'freeMemory' | 'binding'): Promise<string> =>
+      (await run(['generate', '--prompt', 'a'], { shrunk: [{ ...kvCache, limit }] })).err
+    expect(await told('freeMemory')).toMatch(/^To leave a fifth of the free memory to others: tokens in/)
+    expect(await told('binding')).toMatch(/^To fit the largest binding of Fake GPU: tokens in/)
   })
 
   it('prints one JSON document', async () => {
-    const { out } = await run(['generate', '--prompt', 'a', '--json'], { answers: ['two words'] })
+    const argv = ['generate', '--prompt', 'a', '--json', '--seed', '7']
+    const { out } = await run(argv, { answers: ['two words'] })
     expect(JSON.parse(out)).toEqual({
+      model: 'toy',
+      dtype: 'f16',
+      seed: 7,
       text: 'two words',
       tokens: [1, 2],
       promptTokens: 7,
       finishReason: 'stop',
       timings,
     })
+  })
+
+  it('draws a seed where none is given, and tells it', async () => {
+    const { out, fake } = await run(['generate', '--prompt', 'a', '--json'])
+    const { seed } = JSON.parse(out)
+    expect(seed).toSatisfy(Number.isSafeInteger)
+    expect(fake.requests).toMatchObject([{ seed }])
+    const again = JSON.parse((await run(['generate', '--prompt', 'a', '--json'])).out)
+    expect(again.seed).not.toBe(seed)
   })
 
   it('prints null for the times that one token cannot have', async () => {
@@ -154,6 +177,26 @@ describe('inspect', () => {
     expect(text).not.toContain('layers.1.')
   })
 
+  it('shows types and bytes as the file has them', async () => {
+    const deps = {
+      ...fakeDeps(),
+      openModel: async (model: string) => {
+        const opened = await openModelStore(directoryStore(model))
+        const [first, ...others] = opened.checkpoint.tensors.values()
+        const quantised = { ...first!, stored: { type: 'Q4_1', bytes: 2 ** 30 } }
+        const tensors = new Map([quantised, ...others].map((tensor) => [tensor.name, tensor]))
+        return { ...opened, checkpoint: { ...opened.checkpoint, tensors, totalBytes: 3 * 2 ** 30 } }
+      },
+    }
+    const argv = ['inspect', '--model', `${fixturesDir}/golden/llama/gqa`]
+    await runCli(argv, deps)
+    expect(deps.stdout.text).toContain('3 GiB on disk')
+    expect(deps.stdout.text).toMatch(/ Q4_1 .* 1 GiB\n/)
+    const again = { ...deps, stdout: fakeDeps().stdout }
+    await runCli([...argv, '--json'], again)
+    expect(JSON.parse(again.stdout.text).tensors[0]).toMatchObject({ dtype: 'Q4_1', bytes: 2 ** 30 })
+  })
+
   it('draws the graph', async () => {
     expect(await inspect('--format', 'dot')).toMatch(/^digraph "llama" \{[^]*\}\n$/)
   })
@@ -167,6 +210,15 @@ describe('numbers for people', () => {
       '1 KiB',
       '1 MiB',
       '128 MiB',
+    ])
+    const limits = [0, 100, 10_485, 10_486, 2 ** 20 + 1, 3 * 2 ** 30]
+    expect(limits.map(formatBytesUp)).toEqual([
+      '0 bytes',
+      '100 bytes',
+      '10485 bytes',
+      '0.02 MiB',
+      '1.01 MiB',
+      '3.00 GiB',
     ])
     expect([999, 60_736, 2_412_345, 7e9].map(formatCount)).toEqual(['999', '60.7 k', '2.41 M', '7 G'])
   })

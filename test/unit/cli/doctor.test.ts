@@ -1,9 +1,9 @@
 // doctor: which drivers it finds, what it makes of each probe, and what it advises. No driver is loaded.
 
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { adviseOn, type Findings } from '../../../src/cli/doctor/advice.ts'
 import { findCards, findDistribution, findDrivers } from '../../../src/cli/doctor/drivers.ts'
 import { fakeDeps, probeOf, run } from './fakes.ts'
@@ -33,6 +33,8 @@ const tree = fileTree({
   '/sys/bus/pci/devices/0000:00:02.0/class': '0x020000\n',
   '/sys/bus/pci/devices/0000:00:02.0/vendor': '0x8086\n',
 })
+
+afterAll(() => rmSync(tree, { recursive: true }))
 
 describe('the search for drivers', () => {
   const { machine } = fakeDeps({ fileRoot: tree })

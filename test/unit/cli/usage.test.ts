@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { runCli } from '../../../src/cli/program.ts'
-import { RuntimeFault } from '../../../src/core/errors.ts'
+import { RuntimeFault, type FaultCode } from '../../../src/core/errors.ts'
 import { fakeDeps, run, until } from './fakes.ts'
 
 describe('the program', () => {
@@ -112,6 +112,42 @@ describe('failure', () => {
   })
 })
 
+describe('what the engine refuses', () => {
+  const refused = async (argv: readonly string[], code: FaultCode, where: string, fix: string) => {
+    const createEngineError = new RuntimeFault(code, { where, expected: 'x', got: 'y', fix })
+    return run(argv, { createEngineError })
+  }
+  const generate = ['generate', '--prompt', 'a']
+  const logits = ['logits', '--tokens', '1']
+
+  it.each([
+    [generate, 'maxSeqLen', 'Correct maxSeqLen.', '--max-seq-len', 'Correct --max-seq-len.'],
+    [
+      generate,
+      'logit_bias of token 5',
+      'Correct logit_bias.',
+      '--logit-bias of token 5',
+      'Correct --logit-bias.',
+    ],
+    [logits, 'tokens', 'Correct tokens.', '--tokens', 'Correct --tokens.'],
+    // logits has no such flag.
+    [logits, 'top_k', 'Correct top_k.', 'top_k', 'Correct top_k.'],
+    [generate, 'HF_ENDPOINT', 'Correct HF_ENDPOINT.', 'HF_ENDPOINT', 'Correct HF_ENDPOINT.'],
+  ])('is bad usage of %j: %s', async (argv, where, fix, flag, advice) => {
+    const { code, err } = await refused(argv, 'engine/input', where, fix)
+    expect({ code, err }).toEqual({ code: 2, err: `[cli/usage] ${flag}: expected x, got y. ${advice}\n` })
+  })
+
+  it('for another reason is a failure, and advice names flags', async () => {
+    const fix = 'Shorten the prompt or raise maxSeqLen and maxMemory, not maxNumSeqs.'
+    const { code, err } = await refused(generate, 'engine/context', 'prompt', fix)
+    expect(code).toBe(1)
+    expect(err).toBe(
+      '[engine/context] --prompt: expected x, got y. Shorten the prompt or raise --max-seq-len and --max-memory, not maxNumSeqs.\n',
+    )
+  })
+})
+
 describe('an early end', () => {
   it('by Ctrl-C cancels the request, disposes the engine and exits with 130', async () => {
     const fake = fakeDeps({ answers: ['one hang'] })
@@ -131,6 +167,17 @@ describe('an early end', () => {
     fake.interrupt()
     expect(fake.exits).toEqual([130])
     await done
+  })
+
+  it('by a full disk is told as one', async () => {
+    const fake = fakeDeps({ answers: ['one hang'] })
+    const done = runCli(['generate', '--prompt', 'a'], fake)
+    await until(() => fake.stdout.text.includes('one'))
+    fake.stdout.destroy(Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' }))
+    expect(await done).toBe(1)
+    expect(fake.stderr.text).toBe(
+      '[file/io] stdout: expected to write, got a full disk (ENOSPC). Make room, or write elsewhere.\n',
+    )
   })
 
   it('by a reader that went away is quiet and no failure', async () => {

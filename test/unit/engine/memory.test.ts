@@ -2,7 +2,7 @@
 // which order, and what is refused.
 
 import { describe, expect, test } from 'vitest'
-import { engineOptions } from '../../../src/api/model.ts'
+import { engineOptions, type LoadOptions } from '../../../src/api/model.ts'
 import type { EngineOptions } from '../../../src/api/types.ts'
 import { syntheticSpec } from '../../../src/bench/synthetic.ts'
 import { openDawnDevice } from '../../../src/device/dawn/dawn.ts'
@@ -19,7 +19,7 @@ import { checkpointFor } from './memoryCheckpoint.ts'
 const mib = 2 ** 20
 const spec = syntheticSpec('synthetic:llama-15m')
 
-function fit(options: EngineOptions): FittedPlans<LlmEngineOptions> {
+function fit(options: LoadOptions): FittedPlans<LlmEngineOptions> {
   const filled = engineOptions(spec.config, options)
   return fitPlans('toy', spec, filled, minimalCapabilities, filled.budget)
 }
@@ -84,7 +84,7 @@ describe('a budget', () => {
   test('takes KV blocks first, and no more than it must', () => {
     const block = 6 * 2 * 16 * 288 * 2
     const { options, memory, shrunk } = fit({ ...asked, maxMemory: whole - 3 * block + 1 })
-    expect(shrunk).toEqual([{ option: 'numBlocks', asked: 256, used: 253 }])
+    expect(shrunk).toEqual([{ option: 'numBlocks', asked: 256, used: 253, limit: 'maxMemory' }])
     expect(options.numBlocks).toBe(253)
     expect(whole - memory.totalBytes).toBe(3 * block)
   })
@@ -118,8 +118,17 @@ describe('a budget', () => {
 
   test('that the least exceeds is refused with the sum by owner', () => {
     expect(() => fit({ ...asked, dtype: 'f32', maxMemory: 40 * mib })).toThrowErrorMatchingInlineSnapshot(
-      `[RuntimeFault: [engine/memory] toy: expected at most 40.00 MiB, got 58.05 MiB of weights in f32 + 7.24 MiB of KV cache for 512 tokens + 1.02 MiB of arena for 32 tokens a step + 0.02 MiB of step buffers = 66.32 MiB with maxSeqLen 512, maxNumSeqs 4. Allow that much, ask for less of these, or use f16.]`,
+      `[RuntimeFault: [engine/memory] toy: expected at most 40.00 MiB, got 58.05 MiB of weights in f32 + 7.24 MiB of KV cache for 512 tokens + 1.02 MiB of arena for 32 tokens a step + 0.02 MiB of step buffers = 66.32 MiB with maxSeqLen 512, maxNumSeqs 4. Raise maxMemory to that, ask for less of these, or use f16.]`,
     )
+  })
+
+  test('that is of the free memory says so', () => {
+    const options = { ...asked, dtype: 'f32', freeMemory: 40 * mib } as const
+    expect(() => fit(options)).toThrow(
+      /at most 40\.00 MiB, 80 % of the free memory, got .* Free some of it or set maxMemory to that, ask for/,
+    )
+    expect(fit({ ...options, freeMemory: 67 * mib }).shrunk[0]).toMatchObject({ limit: 'freeMemory' })
+    expect(() => fit({ ...options, maxMemory: 1000 })).toThrow(/expected at most 1000 bytes, got/)
   })
 
   test('that is no number of bytes is an engine/input fault', () => {
@@ -137,7 +146,10 @@ describe('what one binding cannot hold', () => {
   test('of the KV cache is left out, whatever the budget', () => {
     const options = { ...engineOptions(spec.config, {}), numBlocks: 20_000 }
     const { shrunk, memory } = fitPlans('toy', spec, options, minimalCapabilities)
-    expect(shrunk).toMatchObject([{ option: 'numBlocks', asked: 20_000 }])
+    expect(shrunk).toMatchObject([{ option: 'numBlocks', asked: 20_000, limit: 'binding' }])
+    const budget = { bytes: 2 ** 40, limit: 'maxMemory', open: ['numBlocks'] } as const
+    const roomy = fitPlans('toy', spec, options, minimalCapabilities, budget)
+    expect(roomy.shrunk).toEqual(shrunk)
     expect(memory.stateBytes / 12).toBeLessThan(2 ** 27 + 2 ** 20)
   })
 })
@@ -159,7 +171,7 @@ describe('loading', () => {
     await using engine = await openEngine({ options: { maxNumSeqs: 8, maxMemory: total - 10_000 } })
     expect(free.shrunk).toEqual([])
     expect(engine.shrunk).toEqual([
-      { option: 'kvCacheTokens', asked: 256, used: expect.any(Number) as number },
+      { option: 'kvCacheTokens', asked: 256, used: expect.any(Number) as number, limit: 'maxMemory' },
     ])
   })
 })

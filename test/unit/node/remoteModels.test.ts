@@ -141,24 +141,25 @@ test('a revision that the name of a model says cannot be another one', async () 
 
 describe('what is not there', () => {
   test.each([
-    ['missing-folder', /missing-folder: expected config\.json, got no such file/],
-    ['some/missing.gguf', /some\/missing\.gguf: expected a GGUF file, got no such file/],
+    ['some/missing.gguf', /some\/missing\.gguf: expected a GGUF file, got nothing of that name/],
     ['owner/missing', /owner\/missing: expected a folder of this name, or a repository of http/],
-    ['./owner/missing', /expected config\.json/],
+    ['./owner/missing', /\.\/owner\/missing: expected a folder or a GGUF file, got nothing of that name/],
   ])('%s', async (model, message) => {
     await expect(openModel(model, { cacheDir })).rejects.toThrow(message)
   })
 
   test('behind a URL', async () => {
     await expect(openModel(`${server.url}/x`, { cacheDir })).rejects.toThrow(
-      /\[weights\/missing\] x: .*config/,
+      /\[weights\/missing\] http:\S+\/x: .*config/,
     )
     await expect(openModel(`${server.url}/x.gguf`, { cacheDir })).rejects.toThrow(/expected a GGUF file/)
   })
 })
 
 test('a directory comes before a hub id of the same name', async () => {
-  await expect(openModel('test/unit', { cacheDir })).rejects.toThrow(/unit: expected config\.json/)
+  await expect(openModel('test/unit', { cacheDir })).rejects.toThrow(
+    /test\/unit: expected model\.safetensors/,
+  )
   expect(server.requests).toEqual([])
 })
 

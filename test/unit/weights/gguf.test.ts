@@ -3,10 +3,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, f16Bits, f16Value } from '../../../src/core/dtype.ts'
+import { checkTensors } from '../../../src/engine/loadWeights.ts'
 import { memorySource, type ByteSource } from '../../../src/core/files.ts'
-import type { Checkpoint } from '../../../src/weights/checkpoint.ts'
+import { storedForm, type Checkpoint } from '../../../src/weights/checkpoint.ts'
 import { decodeF32 } from '../../../src/weights/decode.ts'
 import { openGguf } from '../../../src/weights/gguf/gguf.ts'
+import { nameInFile } from '../../../src/weights/gguf/names.ts'
 import { openSafetensors } from '../../../src/weights/safetensors.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
 
@@ -56,6 +58,16 @@ describe('types', async () => {
   test('are all in the fixture', () => {
     expect([...checkpoint.tensors.keys()].sort()).toEqual([...expected.tensors.keys()].sort())
     expect(checkpoint.tensors.size).toBe(11)
+  })
+
+  test('and their bytes are told as the file has them', () => {
+    const stored = [...checkpoint.tensors.values()].map(storedForm)
+    const quantised = stored.map(({ type }) => type).filter((type) => type.startsWith('Q'))
+    expect(quantised.sort()).toEqual(['Q4_0', 'Q4_1', 'Q4_K', 'Q5_0', 'Q5_1', 'Q5_K', 'Q6_K', 'Q8_0'])
+    // Nearly all of the file; the rest is its header and padding.
+    expect(checkpoint.totalBytes).toBe(stored.reduce((sum, { bytes }) => sum + bytes, 0))
+    expect(checkpoint.totalBytes).toBeLessThan(7264)
+    expect(checkpoint.totalBytes).toBeGreaterThan(7264 - 1024)
   })
 
   test.each([...expected.tensors.keys()])('%s is what the gguf package says, bit by bit', async (name) => {
@@ -140,16 +152,35 @@ describe('models', () => {
     }
   })
 
+  test.each(['gqa', 'llama', 'qwen2', 'spm', 'bpe'])(
+    'the tensors of %s have names that lead back',
+    async (file) => {
+      const { checkpoint } = await openGguf(sourceOf(`gguf/${file}.gguf`))
+      const text = readFileSync(`${goldenDir}/gguf/${file}.gguf`, 'latin1')
+      for (const name of checkpoint.tensors.keys()) expect(text).toContain(nameInFile(name))
+    },
+  )
+
+  test('errors speak of the file, not of a config.json that there is not', async () => {
+    const opening = openGguf(sourceOf('gguf/gqa.gguf')).then(({ checkpoint }) =>
+      checkTensors(
+        [{ kind: 'tensor', name: 'model.layers.1.self_attn.o_proj.bias', shape: [64] }],
+        checkpoint,
+      ),
+    )
+    await expect(opening).rejects.toThrow(/gqa\.gguf blk\.1\.attn_output\.bias: .* Fetch the file again/)
+  })
+
   test('the permuted rows differ from the stored ones, so the test above means something', async () => {
     const llama = await openGguf(sourceOf('gguf/llama.gguf'))
     const qwen2 = await openGguf(sourceOf('gguf/qwen2.gguf'))
     const stored = async ({ checkpoint }: typeof llama, name: string): Promise<boolean> => {
-      const { stored } = checkpoint.tensors.get(name) as unknown as {
-        stored: { offset: number; bytes: number }
+      const { inFile } = checkpoint.tensors.get(name) as unknown as {
+        inFile: { offset: number; bytes: number }
       }
       const file = readFileSync(`${goldenDir}/${checkpoint.name}`)
       const other = readFileSync(`${goldenDir}/gguf/model.safetensors`)
-      return other.includes(file.subarray(stored.offset, stored.offset + stored.bytes))
+      return other.includes(file.subarray(inFile.offset, inFile.offset + inFile.bytes))
     }
     expect(await stored(llama, 'model.layers.0.self_attn.q_proj.bias')).toBe(false)
     expect(await stored(qwen2, 'model.layers.0.self_attn.q_proj.bias')).toBe(true)

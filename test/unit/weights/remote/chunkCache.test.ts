@@ -447,7 +447,7 @@ describe('a storage that says what it can still hold', () => {
     expectBytes(await readAll(openStore()), large)
     expect([...storage.entries.keys()]).toEqual([])
     expect(notices).toEqual([
-      expect.stringMatching(/has no room for 0\.9 MiB of large\.bin, 0\.9 MiB are left/),
+      expect.stringMatching(/has no room for 928 KiB of large\.bin, 928 KiB are left/),
     ])
   })
 
@@ -469,7 +469,7 @@ describe('a storage that says what it can still hold', () => {
     await readExactly(first, 0, 10)
     storage.free -= chunkBytes
     await store.open('other.bin')
-    expect(notices).toEqual([expect.stringMatching(/of other\.bin, 0\.1 MiB are left/)])
+    expect(notices).toEqual([expect.stringMatching(/of other\.bin, 97\.7 KiB are left/)])
   })
 
   test('that cannot say is written to', async () => {

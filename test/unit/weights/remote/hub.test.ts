@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readExactly, readText } from '../../../../src/core/files.ts'
 import { cachedStore } from '../../../../src/weights/remote/chunkCache.ts'
 import { openHubRepository, type HubOptions } from '../../../../src/weights/remote/hub.ts'
-import { ggufFileOf } from '../../../../src/weights/remote/hubModel.ts'
+import { ggufFileOf } from '../../../../src/weights/modelFiles.ts'
 import { portableHashing as hashing } from '../../../../src/weights/remote/sha256.ts'
 import { MemoryChunks } from './memoryChunks.ts'
 import { TestServer, expectBytes, hastyNetwork, patternOf } from './testServer.ts'
@@ -210,13 +210,15 @@ describe('a refusal', () => {
 describe('which files are meant', () => {
   const fileOf = async (paths: string[], file?: string): Promise<string | undefined> => {
     putList({ sha: commit, siblings: paths.map((rfilename) => ({ rfilename })) })
-    return ggufFileOf(await open(), file)
+    const { id, files } = await open()
+    return ggufFileOf(id, [...files.keys()], file)
   }
 
   test('safetensors come first, then the only GGUF file', async () => {
     expect(await fileOf(['a.gguf', 'model.safetensors'])).toBeUndefined()
     expect(await fileOf(['a.gguf', 'model.safetensors.index.json'])).toBeUndefined()
     expect(await fileOf(['a.gguf', 'README.md'])).toBe('a.gguf')
+    expect(await fileOf(['A.GGUF'])).toBe('A.GGUF')
     expect(await fileOf(['a.gguf', 'model.safetensors'], 'a.gguf')).toBe('a.gguf')
   })
 
