@@ -4,7 +4,7 @@ import type { FaultCode } from '../core/errors.ts'
 import { onAbort } from '../core/onAbort.ts'
 
 /** Whether an error is the fault of that code; also one of another copy of the library. */
-export function isFault(error: unknown, code: FaultCode): boolean {
+function isFault(error: unknown, code: FaultCode): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 

@@ -3,6 +3,7 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import { isRecord, shown } from '../core/files.ts'
+import { nearestName } from '../core/nearest.ts'
 import type {
   ChatCompletionRequest,
   CompletionRequest,
@@ -151,32 +152,11 @@ function unsupportedFault(field: string, harmless: string, value: unknown): Runt
 }
 
 function unknownFault(name: string, expected: string, known: readonly string[]): RuntimeFault {
-  const near = nearest(name, known)
+  const near = nearestName(name, known)
   return new RuntimeFault('engine/input', {
     where: name,
     expected,
     got: 'an unknown one',
     fix: near === undefined ? `Leave ${name} out.` : `Write ${near}, or leave ${name} out.`,
   })
-}
-
-/** The known name that is spelled most like it; undefined if more than a third of the letters differ. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const letters = (text: string): string => text.replaceAll('_', '').toLowerCase()
-  const own = letters(name)
-  const distances = known.map((each): [number, string] => [editDistance(own, letters(each)), each])
-  const [best] = distances.sort(([a], [b]) => a - b)
-  return best !== undefined && best[0] <= own.length / 3 ? best[1] : undefined
-}
-
-/** Letters to put in, take out or change to make one text of the other. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (const [i, letter] of Array.from(a).entries()) {
-    const next = [i + 1]
-    for (const [j, other] of Array.from(b).entries())
-      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1)))
-    row = next
-  }
-  return row[b.length]!
 }

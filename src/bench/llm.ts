@@ -8,7 +8,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import type { BufferOwner, Device } from '../device/device.ts'
 import { LlmEngine, type LlmEngineOptions } from '../engine/llm/llmEngine.ts'
 import { blocksFor } from '../engine/load.ts'
-import { fitPlans } from '../engine/fit.ts'
+import { fitPlans, type MemoryBudget } from '../engine/fit.ts'
 import type { FloatDType } from '../graph/opDef.ts'
 import { meterDevice, type Meter } from './meter.ts'
 import { kernelTimes, type KernelTime } from '../engine/kernelTimes.ts'
@@ -31,6 +31,8 @@ export interface LlmBenchOptions {
   readonly measureRoofs?: (() => Promise<Roofs>) | undefined
   /** Bytes that the engine may take; undefined leaves it to the device to refuse. */
   readonly maxMemoryBytes: number | undefined
+  /** Who sets that. Default `maxMemory`. */
+  readonly limit?: MemoryBudget['limit']
   readonly signal?: AbortSignal | undefined
   /** What is being done, for a person who waits. */
   readonly onPhase?: ((phase: string) => void) | undefined
@@ -83,7 +85,9 @@ export async function benchLlm(
   const llmOptions = engineOptionsFor(model, options)
   // Fewer blocks or tokens would make another benchmark of it.
   const budget =
-    options.maxMemoryBytes === undefined ? undefined : { bytes: options.maxMemoryBytes, open: [] }
+    options.maxMemoryBytes === undefined
+      ? undefined
+      : { bytes: options.maxMemoryBytes, open: [], limit: options.limit ?? 'maxMemory' }
   const roofs: Roofs[] = []
   const measureRoofs = async (): Promise<void> => {
     if (options.measureRoofs === undefined) return

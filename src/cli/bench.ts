@@ -138,6 +138,7 @@ async function llmOf(model: BenchModel, flags: LlmFlags, context: CommandContext
         ...flags,
         measureRoofs: flags.roofs ? () => measureRoofs(gpu, { isSoftware, signal }) : undefined,
         maxMemoryBytes,
+        limit: flags.maxMemory === undefined ? 'freeMemory' : 'maxMemory',
         signal,
         onPhase,
       }).catch((error: unknown) => {

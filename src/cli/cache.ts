@@ -40,7 +40,7 @@ async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext
   if (json === true) return writeJson(stdout, models)
   if (models.length === 0) return writeLine(stdout, 'The cache is empty.')
   const rows = models.map((model) => [
-    nameOf(model),
+    nameOf(model, models),
     formatBytes(model.cachedBytes),
     model.isComplete ? 'whole' : 'in part',
     model.files.some(({ isVerified }) => isVerified) ? 'verified' : '',
@@ -71,9 +71,10 @@ async function deleteModel(
   await writeLine(stdout, `Freed ${formatBytes(freed)}.`)
 }
 
-/** As `--model` takes it. */
-function nameOf({ model, revision }: CachedModel): string {
-  return revision === undefined || revision === 'main' ? model : `${model}@${revision}`
+/** As `--model` and `cache delete` take it: without `@main` where no other revision could be meant as well. */
+function nameOf({ model, revision }: CachedModel, models: readonly CachedModel[]): string {
+  const isOnly = models.filter((other) => other.model === model).length === 1
+  return revision === undefined || (revision === 'main' && isOnly) ? model : `${model}@${revision}`
 }
 
 function numFiles(models: readonly CachedModel[]): number {
@@ -84,7 +85,7 @@ function unknownFault(where: string, models: readonly CachedModel[]): RuntimeFau
   return new RuntimeFault('weights/missing', {
     where,
     expected: 'a model in the cache',
-    got: models.length === 0 ? 'an empty cache' : models.map(nameOf).join(', '),
+    got: models.length === 0 ? 'an empty cache' : models.map((model) => nameOf(model, models)).join(', '),
     fix: 'Give a name as `tabhopper cache list` shows it, or --all.',
   })
 }

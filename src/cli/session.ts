@@ -66,11 +66,12 @@ export async function withModel<T>(
   flags: SourceFlags,
   { openModel, signal, stderr }: CommandContext,
   body: (model: LoadedModel) => Promise<T>,
+  onNotice = (message: string): void => void writeLine(stderr, message),
 ): Promise<T> {
   const loaded = await openModel(flags.model, {
     ...openModelOptions(flags),
     signal,
-    onNotice: (message) => void writeLine(stderr, message),
+    onNotice,
   })
   try {
     return await body(loaded)
@@ -81,7 +82,7 @@ export async function withModel<T>(
 
 /** Throws text/tokenizer when the model has none. */
 export function loadTokenizerOf(flags: SourceFlags, context: CommandContext): Promise<Tokenizer> {
-  return withModel(flags, context, async ({ name, tokenizer }) => {
+  const tokenizerOf = async ({ name, tokenizer }: LoadedModel): Promise<Tokenizer> => {
     if (tokenizer !== undefined) return tokenizer
     throw new RuntimeFault('text/tokenizer', {
       where: name,
@@ -89,5 +90,7 @@ export function loadTokenizerOf(flags: SourceFlags, context: CommandContext): Pr
       got: 'one without',
       fix: 'Add tokenizer.json to its folder, or use a GGUF file that carries one.',
     })
-  })
+  }
+  // Notices come when the engine opens the model again.
+  return withModel(flags, context, tokenizerOf, () => undefined)
 }

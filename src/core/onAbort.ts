@@ -31,5 +31,14 @@ function unshare(signal: AbortSignal): void {
 function fire(this: AbortSignal): void {
   const listeners = shared.get(this) ?? []
   unshare(this)
-  for (const listener of listeners) listener()
+  for (const listener of listeners) {
+    try {
+      listener()
+    } catch (error) {
+      // Others' listeners come next; as with listeners of the platform, the error is nobody's.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
 }

@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RuntimeFault } from '../core/errors.ts'
 import { isRecord } from '../core/files.ts'
+import { nearestName } from '../core/nearest.ts'
 import { readLlmSpec } from '../models/index.ts'
 
 /** The folder of an embedded model; undefined if none has the name. */
@@ -29,7 +30,7 @@ export async function checkEmbedded(modelsDir: string, name: string): Promise<vo
 /** What to say of a name that nothing has. */
 export async function unknownNameFault(modelsDir: string, name: string): Promise<RuntimeFault> {
   const names = await embeddedNames(modelsDir)
-  const nearest = names.find((other) => distance(plain(name), plain(other)) <= 2)
+  const nearest = nearestName(name, names)
   return new RuntimeFault('weights/missing', {
     where: name,
     expected: `a folder, a file, or an embedded model (${names.join(', ')})`,
@@ -78,20 +79,4 @@ async function readObject(file: string): Promise<Record<string, unknown> | undef
   const text = await readFile(file, 'utf8').catch(() => undefined)
   const value: unknown = text === undefined ? undefined : JSON.parse(text)
   return isRecord(value) ? value : undefined
-}
-
-const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z\d]/g, '')
-
-/** Characters to insert, delete or change. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[b.length]!
 }

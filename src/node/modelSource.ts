@@ -48,7 +48,12 @@ async function openFile(path: string): Promise<LoadedModel> {
   const [folder, file] = [dirname(path), basename(path)]
   const source = await directoryStore(folder).open(file)
   if (source === undefined) throw noFileFault(path)
-  if (isGgufName(file) || (await hasGgufMagic(source))) return openGgufModel(source)
+  try {
+    if (isGgufName(file) || (await hasGgufMagic(source))) return await openGgufModel(source)
+  } catch (error) {
+    await source.close?.()
+    throw error
+  }
   await source.close?.()
   throw new RuntimeFault('weights/format', {
     where: path,

@@ -52,13 +52,24 @@ async function steadyFetch(url: string, init: NetworkInit = {}): Promise<Network
   }
 }
 
-const nativeFetch = globalThis.fetch
+const dispatcherKey = Symbol.for('undici.globalDispatcher.1')
 
-/** Whether the program has replaced fetch, or what it sends requests through, such as by a proxy. */
+/** What Node's fetch sends requests through. */
+let nodeDispatcher: unknown
+
+/**
+ * Whether the program has replaced fetch, or what it sends requests through, such as by a proxy. Also where that cannot be
+ * told: a dispatcher that was there before our first request may be Node's.
+ */
 function hasOwnFetch(): boolean {
-  if (globalThis.fetch !== nativeFetch) return true
-  const dispatcher: unknown = Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1'))
-  return typeof dispatcher === 'object' && dispatcher !== null && dispatcher.constructor.name !== 'Agent'
+  // The source of Node's own says where it comes from.
+  if (!String(globalThis.fetch).includes('internal/deps/undici')) return true
+  if (nodeDispatcher === undefined && Reflect.get(globalThis, dispatcherKey) === undefined) {
+    // Has Node load its fetch, and set what that uses.
+    void new Response()
+    nodeDispatcher = Reflect.get(globalThis, dispatcherKey)
+  }
+  return Reflect.get(globalThis, dispatcherKey) !== nodeDispatcher
 }
 
 function answerTo(

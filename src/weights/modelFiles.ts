@@ -32,6 +32,14 @@ export function ggufFileOf(folder: string, paths: readonly string[], file?: stri
   }
   if (paths.includes('model.safetensors') || paths.includes('model.safetensors.index.json')) return undefined
   if (ggufFiles.length === 1) return ggufFiles[0]
+  if (ggufFiles.length === 0 && paths.some((path) => /\.safetensors$/i.test(path))) {
+    throw new RuntimeFault('weights/missing', {
+      where: folder,
+      expected: 'model.safetensors or model.safetensors.index.json',
+      got: 'safetensors of other names, and no index',
+      fix: 'Fetch model.safetensors.index.json as well, or rename the only file.',
+    })
+  }
   if (ggufFiles.length === 0 && paths.includes('model_index.json')) {
     throw new RuntimeFault('model/unsupported', {
       where: folder,

@@ -77,6 +77,9 @@ describe.skipIf(!isBuilt)(`the built command line${unless}`, () => {
       expect(first.status).toBe(0)
       const document = JSON.parse(first.stdout)
       expect(document).toEqual({
+        model: 'tiny-llama',
+        dtype: 'f16',
+        seed: 3,
         text: expect.any(String),
         tokens: expect.any(Array),
         promptTokens: expect.any(Number),
@@ -111,7 +114,7 @@ describe.skipIf(!isBuilt)(`the built command line${unless}`, () => {
       const result = tabhopper(['generate', '--model', gqa, '--prompt', 'x', '--device', 'reference'])
       expect(result.status).toBe(1)
       expect(complaints(result)).toEqual([
-        expect.stringMatching(/^\[text\/tokenizer\] .*expected tokenizer\.json, got none\./),
+        expect.stringMatching(/^\[text\/tokenizer\] --prompt: expected a model with a tokenizer/),
       ])
     })
   })
@@ -139,7 +142,7 @@ describe.skipIf(!isBuilt)(`the built command line${unless}`, () => {
       expect(result.stderr).toMatch(/^\[(weights|model)\/\w+\] .*: expected .*, got .*\. .*\.\n$/)
     })
 
-    it('is 1 for a token beyond the vocabulary', () => {
+    it('is 2 for a token beyond the vocabulary, with the flag', () => {
       const result = tabhopper([
         'logits',
         '--model',
@@ -150,8 +153,10 @@ describe.skipIf(!isBuilt)(`the built command line${unless}`, () => {
         'reference',
         '--json',
       ])
-      expect(result).toMatchObject({ status: 1, stdout: '' })
-      expect(complaints(result)).toEqual([expect.stringMatching(/^\[engine\/input\] /)])
+      expect(result).toMatchObject({ status: 2, stdout: '' })
+      expect(complaints(result)).toEqual([
+        expect.stringMatching(/^\[cli\/usage\] --tokens: expected token ids/),
+      ])
     })
   })
 

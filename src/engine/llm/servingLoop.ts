@@ -82,8 +82,12 @@ export class ServingLoop {
     this.#scheduler.add(sequence)
     if (!this.#isRunning) {
       this.#isRunning = true
+      // Results of the loop before may still be on their way.
+      const before = this.#running
       // Requests that come at the same time share the first step.
-      this.#running = Promise.resolve().then(() => this.#run())
+      this.#running = Promise.resolve()
+        .then(() => this.#run())
+        .then(() => before)
     }
     return stream
   }

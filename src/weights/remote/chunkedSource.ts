@@ -202,13 +202,14 @@ export class ChunkedSource implements ByteSource {
     }
     const bytes = await readExactly(metered, index * chunkBytes, length, this.#closing.signal, into)
     meter?.addChunk(index, length, false)
+    // Whatever was compared before: these bytes came now.
+    this.#isVerified = this.#options.sha256 === undefined
     if (chunks === undefined || chunks.isFull()) return bytes
     const key = this.#keyOf(index, chunks)
     try {
       await writeSealed(chunks.storage, hashing, key, bytes)
       chunks.present.add(index)
       chunks.onWritten(length)
-      this.#isVerified = this.#options.sha256 === undefined
     } catch (cause) {
       chunks.onFull(cause)
     }

@@ -1,5 +1,5 @@
 // Repositories of a Hugging Face hub: an id such as `owner/name` and a revision → a commit, its files, a RemoteStore.
-// Not here: choosing among the files (hubModel.ts), keeping them (chunkCache.ts).
+// Not here: choosing among the files (../modelFiles.ts), keeping them (chunkCache.ts).
 import { RuntimeFault } from '../../core/errors.ts'
 import { decodeUtf8, isRecord, shown } from '../../core/files.ts'
 import { isCount } from '../checkpoint.ts'

@@ -29,6 +29,7 @@ export function parseHubUrl(text: string, endpoint: string): HubAddress | undefi
   const repository = { endpoint: hub!.endpoint, id, file: undefined, revision: undefined }
   if (view === undefined) return repository
   if (!/^(tree|blob|raw|resolve)$/.test(view) || rest.length === 0) return undefined
+  // Slashes of a branch's name are encoded; those of refs are not.
   const numNames = rest[0] === 'refs' ? 3 : 1
   const at = { ...repository, revision: rest.slice(0, numNames).join('/') }
   const path = rest.slice(numNames).join('/')
@@ -54,10 +55,7 @@ function hubOf(url: URL, endpoint: string): { endpoint: string; path: string } |
 /** Undefined where a segment is not what it would be in an address that a browser made. */
 function segmentsOf(path: string): string[] | undefined {
   try {
-    return path
-      .replace(/\/+$/, '')
-      .split('/')
-      .flatMap((segment) => decodeURIComponent(segment).split('/'))
+    return path.replace(/\/+$/, '').split('/').map(decodeURIComponent)
   } catch {
     return undefined
   }

@@ -13,7 +13,7 @@ import {
   type ChunkStorage,
   type Manifest,
 } from './chunkStorage.ts'
-import { parseHubUrl } from './hubAddress.ts'
+import { parseHubUrl, type HubAddress } from './hubAddress.ts'
 import { parseHubModelId, type HubModelId } from './hubModel.ts'
 import type { Hashing } from './sha256.ts'
 
@@ -50,7 +50,8 @@ export interface ModelCache {
   /** What was used last comes first; nothing where there is no cache. */
   list(): Promise<CachedModel[]>
   /**
-   * Removes a model, as `list` or `createEngine` name it, or one of its files (`<model>/<path>`); without a name, all.
+   * Removes a model, as `list` or `createEngine` name it, or one of its files (`<model>/<path>`); without a name, all. A hub
+   * id without a revision means all revisions.
    * Resolves with the bytes of files that were freed, 0 where there is no such model. Engines that are loaded keep working.
    * Throws `file/io`.
    */
@@ -153,9 +154,19 @@ function isFile(manifest: Manifest, text: string): boolean {
 function hubModelOf({ folder, model, revision }: Manifest, text: string): HubModelId | undefined {
   if (revision === undefined) return undefined
   const endpoint = folder.slice(0, -`/${model}@${revision}`.length)
-  const address = parseHubUrl(text, endpoint)
+  const address = hubAddressOf(text, endpoint)
   const said = address?.endpoint === endpoint ? address : parseHubModelId(text)
   return said?.id === model && (said.revision ?? revision) === revision ? said : undefined
+}
+
+/** Undefined also for a folder inside a repository, of which nothing is ever kept. */
+function hubAddressOf(text: string, endpoint: string): HubAddress | undefined {
+  try {
+    return parseHubUrl(text, endpoint)
+  } catch (error) {
+    if (error instanceof RuntimeFault && error.code === 'engine/input') return undefined
+    throw error
+  }
 }
 
 /** All that a model's folder may be called. */

@@ -5,7 +5,7 @@ import { hexOf, type Hashing } from './sha256.ts'
 export class PassingHash {
   readonly #hashing: Hashing
   readonly #hash: ReturnType<Hashing['createSha256']>
-  /** Of every chunk that came, 32 bytes each: one that comes again must be the same, or the hash would be of others. */
+  /** Of every chunk that came: one that comes again must be the same, or the hash would be of others. */
   readonly #digests = new Map<number, string>()
   #numHashed = 0
 

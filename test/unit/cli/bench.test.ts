@@ -172,7 +172,7 @@ describe('bench llm', () => {
     const { code, out, err, isDisposed } = await bench(['llm', '--model', 'synthetic:llama-2-70b'])
     expect({ code, out, isDisposed }).toEqual({ code: 1, out: '', isDisposed: true })
     expect(err).toMatch(
-      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most 819\.20 MiB, got 128\.\d\d GiB of weights in f16 \+ .* of KV cache .* = /,
+      /^\[engine\/memory\] synthetic:llama-2-70b: expected at most 819\.20 MiB, 80 % of the free memory, got 128\.\d\d GiB of weights in f16 \+ .* of KV cache .* = /,
     )
     const raised = await bench([...small, '--max-memory', '1GiB'], 1)
     expect(raised.code).toBe(0)

@@ -50,6 +50,22 @@ describe('listeners of a signal', () => {
     expect(called).toEqual(['a'])
   })
 
+  test('that throw keep no other from being called', async () => {
+    const { signal, abort } = withSignal()
+    const called: string[] = []
+    const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
+    const before = process.listeners('uncaughtException').slice(0, -1)
+    for (const listener of before) process.off('uncaughtException', listener)
+    onAbort(signal, () => {
+      throw new Error('one')
+    })
+    onAbort(signal, () => called.push('other'))
+    abort()
+    expect(called).toEqual(['other'])
+    expect(await uncaught).toMatchObject({ message: 'one' })
+    for (const listener of before) process.on('uncaughtException', listener)
+  })
+
   test('of no signal, or of one that has fired, are never called', () => {
     onAbort(undefined, () => expect.unreachable())()
     onAbort(null, () => expect.unreachable())()

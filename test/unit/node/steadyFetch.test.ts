@@ -178,6 +178,16 @@ describe('a program that has replaced', () => {
     expect(server.requests).toEqual([])
   })
 
+  test('fetch before the library was there is asked through it, too', async () => {
+    const own = vi.fn(async () => new Response('own'))
+    vi.stubGlobal('fetch', own)
+    vi.resetModules()
+    const { steadyNetwork: other } = await import('../../../src/node/steadyFetch.ts')
+    const response = await other.fetch(`${server.url}/large`)
+    expect(await bodyOf(response, 2 ** 24, () => {})).toHaveLength(3)
+    expect(server.requests).toEqual([])
+  })
+
   test('what fetch connects with is asked through it where a connection fails', async () => {
     await server.stop()
     await expect(bytesAt('large')).rejects.toMatchObject({
@@ -191,12 +201,13 @@ describe('a program that has replaced', () => {
     // The platform makes its own with the first request.
     await fetch(`${server.url}/small`)
     const before: unknown = Reflect.get(globalThis, key)
-    class ProxyAgent {
+    // The name of Node's own.
+    class Agent {
       readonly dispatch = vi.fn(() => {
         throw new Error('asked')
       })
     }
-    Reflect.set(globalThis, key, new ProxyAgent())
+    Reflect.set(globalThis, key, new Agent())
     try {
       await expect(bytesAt('large')).rejects.toMatchObject({ cause: { message: 'asked' } })
     } finally {

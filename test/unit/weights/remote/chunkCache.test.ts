@@ -279,6 +279,19 @@ describe('the hash of the whole file', () => {
     await expect(readExactly(source, 0, large.length)).rejects.toMatchObject({ code: 'file/hash' })
   })
 
+  test('is compared again, too, when there is no room for that chunk', async () => {
+    await readAll(openStore({}, sha256))
+    storage.entries.delete(storage.chunkKeys[5]!)
+    storage.capacity = 0
+    server.put('m/large.bin', patternOf(large.length, 2))
+    const source = (await openStore({}, sha256).open('large.bin'))!
+    const reads = async (): Promise<void> => {
+      await readExactly(source, 0, large.length)
+      await source.verify?.()
+    }
+    await expect(reads()).rejects.toMatchObject({ code: 'file/hash' })
+  })
+
   test('is compared at the next load when the process died before', async () => {
     await readAll(openStore())
     // Chunks without a comparison: as if the process had been killed before it.

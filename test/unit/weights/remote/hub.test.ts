@@ -228,5 +228,6 @@ describe('which files are meant', () => {
     )
     await expect(fileOf(['m-Q8_0.gguf'], 'n.gguf')).rejects.toThrow(/the file n\.gguf, got the files m-Q8_0/)
     await expect(fileOf(['pytorch_model.bin'])).rejects.toThrow(/neither safetensors nor GGUF/)
+    await expect(fileOf(['model-00001-of-00002.safetensors'])).rejects.toThrow(/no index\. Fetch/)
   })
 })

@@ -56,6 +56,8 @@ describe.each([
     ['/tree/v1/', { revision: 'v1' }],
     ['/tree/refs%2Fpr%2F1', { revision: 'refs/pr/1' }],
     ['/tree/refs/pr/1', { revision: 'refs/pr/1' }],
+    ['/tree/release%2Fv1', { revision: 'release/v1' }],
+    ['/blob/feature%2Fx/y.gguf', { revision: 'feature/x', file: 'y.gguf' }],
     ['/resolve/main', { revision: 'main' }],
     ['/resolve/main/x.gguf', { revision: 'main', file: 'x.gguf' }],
     ['/resolve/main/x.gguf?download=true', { revision: 'main', file: 'x.gguf' }],

@@ -122,6 +122,25 @@ test('a folder of which nothing is there is not listed, and leaves with the rest
   expect(await readdir(root)).toEqual([])
 })
 
+test('a hub id means all revisions, and with one only that; a folder of a repository means nothing', async () => {
+  const files = { sha: commit, siblings: [{ rfilename: 'a.gguf', size: 1500, blobId: 'b' }] }
+  server.put('api/models/owner/hub/revision/v1?blobs=true', JSON.stringify(files))
+  const fillBoth = async (): Promise<void> => {
+    for (const revision of ['main', 'v1']) {
+      const network = hastyNetwork()
+      const options = { network, hashing, storage, endpoint: server.url, revision }
+      await read((await openHubRepository('owner/hub', options)).store, 'a.gguf', 1500, minute)
+    }
+  }
+  await fillBoth()
+  expect(await cache().delete(`${server.url}/owner/hub/tree/main/folder`)).toBe(0)
+  expect(await cache().delete('owner/hub@v1')).toBe(1500)
+  expect((await cache().list()).map(({ revision }) => revision)).toEqual(['main'])
+  await fillBoth()
+  expect(await cache().delete('owner/hub')).toBe(3000)
+  expect(await cache().list()).toEqual([])
+})
+
 test('deleting a model leaves nothing of it on the disk', async () => {
   await fill()
   await cache().delete(`${server.url}/m`)
