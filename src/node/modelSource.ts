@@ -72,8 +72,8 @@ async function openFile(path: string): Promise<LoadedModel> {
 
 function folderFix(folder: string): string {
   return existsSync(join(folder, 'config.json'))
-    ? `Give the folder ${folder}.`
-    : `Put config.json and the tokenizer beside it, and give the folder ${folder}.`
+    ? `Give the folder ${folder} instead.`
+    : `Put config.json and the tokenizer beside it, and give the folder ${folder} instead.`
 }
 
 /** As it is found from where the user stands: errors are about files below it. */

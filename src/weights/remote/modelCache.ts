@@ -71,8 +71,8 @@ export function modelCache(
       reported('list', async () => {
         const storage = await openStorage()
         const groups = storage === undefined ? [] : await readGroups(storage, hashing)
-        // Of an address where nothing was found, only that is known.
-        return groups.map(({ cached }) => cached).filter(({ files }) => files.length > 0)
+        // Of others it is only known which files there are.
+        return groups.map(({ cached }) => cached).filter(({ cachedBytes }) => cachedBytes > 0)
       }),
     delete: (model) =>
       reported('delete', async () => {

@@ -117,6 +117,9 @@ test.each<[name: string, freed: number, left: string[]]>([
 test('a folder of which nothing is there is not listed, and leaves with the rest', async () => {
   const mistyped = httpStore(`${server.url}/n`, { network: hastyNetwork() })
   await read(mistyped, 'config.json', 0, 0)
+  // Opened, and not read.
+  server.put('n/model_index.json', '{}')
+  await read(mistyped, 'model_index.json', 0, 0)
   expect(await readdir(root)).not.toEqual([])
   expect(await cache().list()).toEqual([])
   expect(await cache().delete(`${server.url}/n`)).toBe(0)
