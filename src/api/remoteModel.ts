@@ -3,7 +3,7 @@
 
 import { RuntimeFault } from '../core/errors.ts'
 import { shown, type FileStore } from '../core/files.ts'
-import { ggufFileOf, isGgufName, isPartName } from '../weights/modelFiles.ts'
+import { ggufFileOf, isGgufName, isPartName, pipelineFault } from '../weights/modelFiles.ts'
 import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'
 import { openHubRepository } from '../weights/remote/hub.ts'
@@ -84,7 +84,7 @@ async function openStore(
   where: string,
   ggufFile: string | undefined,
 ): Promise<LoadedModel> {
-  if (ggufFile === undefined) return openModelStore(store, where)
+  if (ggufFile === undefined) return openFolder(store, where)
   const source = await store.open(ggufFile)
   if (source !== undefined) return openGgufModel(source)
   throw new RuntimeFault('weights/missing', {
@@ -93,6 +93,18 @@ async function openStore(
     got: 'no such file',
     fix: 'Check the address.',
   })
+}
+
+/** There is no list of the files behind an address: what a folder is shows in what it has. */
+async function openFolder(store: FileStore, where: string): Promise<LoadedModel> {
+  try {
+    return await openModelStore(store, where)
+  } catch (error) {
+    const isMissing = error instanceof RuntimeFault && error.code === 'weights/missing'
+    const index = isMissing ? await store.open('model_index.json').catch(() => undefined) : undefined
+    await index?.close?.()
+    throw index === undefined ? error : pipelineFault(where)
+  }
 }
 
 function partFault(file: string, folder: string): RuntimeFault {

@@ -5,7 +5,7 @@ import { checkModelName } from '../api/modelNames.ts'
 import { isUrl, openRemoteModel } from '../api/remoteModel.ts'
 import type { EngineOptions, ModelOptions, ModelSource } from '../api/types.ts'
 import { RuntimeFault } from '../core/errors.ts'
-import { ggufFileOf, hasGgufMagic, isGgufName } from '../weights/modelFiles.ts'
+import { ggufFileOf, ggufFilesAmong, hasGgufMagic, isGgufName } from '../weights/modelFiles.ts'
 import { parseHubModelId } from '../weights/remote/hubModel.ts'
 import { blobSource, fileStore } from './fileStore.ts'
 import { opfsChunks } from './opfsChunks.ts'
@@ -25,7 +25,8 @@ async function openFiles(files: readonly File[]): Promise<LoadedModel> {
     if (isGgufName(only.name) || (await hasGgufMagic(source))) return openGgufModel(source)
   }
   const store = fileStore(files)
-  const file = ggufFileOf(store.name, store.paths)
+  const ggufNames = await ggufFilesAmong(store, store.paths)
+  const file = ggufFileOf(store.name, store.paths, undefined, ggufNames)
   const source = file === undefined ? undefined : await store.open(file)
   return source === undefined ? openModelStore(store) : openGgufModel(source)
 }

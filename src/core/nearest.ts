@@ -15,13 +15,18 @@ function lettersOf(text: string): string {
   return text.toLowerCase().replaceAll(/[^a-z\d]/g, '')
 }
 
-/** Letters to put in, take out or change to make one text of the other. */
+/** Letters to put in, take out, change or swap with the next one to make one text of the other. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (const [i, letter] of Array.from(a).entries()) {
+  let rowBefore = row
+  for (let i = 0; i < a.length; i++) {
     const next = [i + 1]
-    for (const [j, other] of Array.from(b).entries())
-      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1)))
+    for (let j = 0; j < b.length; j++) {
+      const isSwapped = i > 0 && j > 0 && a[i] === b[j - 1] && a[i - 1] === b[j]
+      const swapped = isSwapped ? rowBefore[j - 1]! + 1 : Infinity
+      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (a[i] === b[j] ? 0 : 1), swapped))
+    }
+    rowBefore = row
     row = next
   }
   return row[b.length]!

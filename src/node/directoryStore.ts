@@ -5,18 +5,21 @@ import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { RuntimeFault, throwIfCancelled } from '../core/errors.ts'
 import type { ByteSource, FileStore } from '../core/files.ts'
 
-/** The files under `directory`. Opening a path that leads out of it is a `file/io` fault, links are followed. */
-export function directoryStore(directory: string): FileStore {
+/**
+ * The files under `directory`, which errors call `name`. Opening a path that leads out of it is a `file/io` fault, links are
+ * followed.
+ */
+export function directoryStore(directory: string, name: string = basename(resolve(directory))): FileStore {
   const root = resolve(directory)
   const openFiles = new Set<ByteSource>()
   return {
-    name: basename(root),
+    name,
     async open(path) {
       const handle = await openFile(insidePath(root, path))
       if (handle === undefined) return undefined
       const { size } = await handle.stat()
       const source: ByteSource = {
-        name: `${basename(root)}/${path}`,
+        name: `${name}/${path}`,
         size,
         read: (offset, length, signal, into) => readAt(handle, path, offset, length, signal, into),
         async close() {

@@ -63,7 +63,7 @@ export function diskChunks(directory: string): ChunkStorage {
 /** The folder, or the nearest one above that is there. */
 async function existing(path: string): Promise<string> {
   for (let at = resolve(path); ; at = dirname(at)) {
-    if (at === dirname(at) || (await stat(at).catch(ignoreMissing)) !== undefined) return at
+    if (at === dirname(at) || (await stat(at).catch(() => undefined)) !== undefined) return at
   }
 }
 
@@ -103,7 +103,7 @@ async function sweep(folder: string): Promise<void> {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
+  if (codeOf(error) === 'ENOENT') return undefined
   throw error
 }
 

@@ -18,7 +18,7 @@ export function embeddedFolder(modelsDir: string, name: string): string | undefi
 export async function checkEmbedded(modelsDir: string, name: string): Promise<void> {
   const kind = await kindOf(join(modelsDir, name))
   if (kind.isSupported) return
-  const names = await embeddedNames(modelsDir)
+  const names = await supportedNames(modelsDir)
   throw new RuntimeFault('model/unsupported', {
     where: name,
     expected: `an embedded model that is supported (${names.join(', ')})`,
@@ -29,8 +29,9 @@ export async function checkEmbedded(modelsDir: string, name: string): Promise<vo
 
 /** What to say of a name that nothing has. */
 export async function unknownNameFault(modelsDir: string, name: string): Promise<RuntimeFault> {
-  const names = await embeddedNames(modelsDir)
-  const nearest = nearestName(name, names)
+  const names = await supportedNames(modelsDir)
+  // One that is not supported yet may be meant, too: its own error says more.
+  const nearest = nearestName(name, await embeddedNames(modelsDir))
   return new RuntimeFault('weights/missing', {
     where: name,
     expected: `a folder, a file, or an embedded model (${names.join(', ')})`,
@@ -42,9 +43,12 @@ export async function unknownNameFault(modelsDir: string, name: string): Promise
   })
 }
 
-/** Of those that are supported. */
 async function embeddedNames(modelsDir: string): Promise<string[]> {
-  const folders = (await readdir(modelsDir).catch((): string[] => [])).sort()
+  return (await readdir(modelsDir).catch((): string[] => [])).sort()
+}
+
+async function supportedNames(modelsDir: string): Promise<string[]> {
+  const folders = await embeddedNames(modelsDir)
   const kinds = await Promise.all(folders.map((name) => kindOf(join(modelsDir, name))))
   return folders.filter((_, index) => kinds[index]!.isSupported)
 }

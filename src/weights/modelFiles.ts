@@ -1,7 +1,7 @@
 // Which files of a folder are the model, wherever the folder lies: safetensors with their config.json, or one GGUF file.
 // Not here: opening any of them (sharded.ts, gguf/gguf.ts).
 import { RuntimeFault } from '../core/errors.ts'
-import { readExactly, type ByteSource } from '../core/files.ts'
+import { readExactly, type ByteSource, type FileStore } from '../core/files.ts'
 
 /** Whether a name says GGUF. A file of another name may be one all the same: see `hasGgufMagic`. */
 export function isGgufName(path: string): boolean {
@@ -19,13 +19,45 @@ export function isPartName(path: string): boolean {
   return /\.(json|safetensors)$/i.test(path)
 }
 
+/** Whether a name is of weights. */
+export function isWeightsName(path: string): boolean {
+  return isGgufName(path) || /\.safetensors$/i.test(path)
+}
+
+/** The files among `paths` that count as GGUF: those whose name says so; where there are none, those that begin so. */
+export async function ggufFilesAmong(store: FileStore, paths: readonly string[]): Promise<string[]> {
+  const named = paths.filter(isGgufName)
+  if (named.length > 0 || paths.some(isWeightsName)) return named
+  const found: string[] = []
+  for (const path of paths) if (!isPartName(path) && (await beginsAsGguf(store, path))) found.push(path)
+  return found
+}
+
+/** A file that cannot be read is no model, whatever it is. */
+async function beginsAsGguf(store: FileStore, path: string): Promise<boolean> {
+  const source = await store.open(path).catch(() => undefined)
+  try {
+    return source !== undefined && (await hasGgufMagic(source))
+  } catch {
+    return false
+  } finally {
+    await source?.close?.()
+  }
+}
+
 /**
  * The GGUF file that is meant, or undefined for the folder as a whole: safetensors are preferred where there are both.
+ * `ggufNames` are the GGUF files among `paths`, where more is known of them than their names.
  * Throws `weights/missing` where neither is there or it is not clear which file is meant, `model/unsupported` for pipelines
  * of diffusers.
  */
-export function ggufFileOf(folder: string, paths: readonly string[], file?: string): string | undefined {
-  const ggufFiles = paths.filter(isGgufName).sort()
+export function ggufFileOf(
+  folder: string,
+  paths: readonly string[],
+  file?: string,
+  ggufNames: readonly string[] = paths.filter(isGgufName),
+): string | undefined {
+  const ggufFiles = ggufNames.toSorted()
   if (file !== undefined) {
     if (paths.includes(file)) return file
     throw choiceFault(folder, `the file ${file}`, ggufFiles)
@@ -41,14 +73,18 @@ export function ggufFileOf(folder: string, paths: readonly string[], file?: stri
     })
   }
   if (ggufFiles.length === 0 && paths.includes('model_index.json')) {
-    throw new RuntimeFault('model/unsupported', {
-      where: folder,
-      expected: 'a language model',
-      got: 'a pipeline of diffusers, which is not supported yet',
-      fix: 'Use a checkpoint of a supported architecture.',
-    })
+    throw pipelineFault(folder)
   }
   throw choiceFault(folder, 'model.safetensors or one .gguf file', ggufFiles)
+}
+
+export function pipelineFault(where: string): RuntimeFault {
+  return new RuntimeFault('model/unsupported', {
+    where,
+    expected: 'a language model',
+    got: 'a pipeline of diffusers, which is not supported yet',
+    fix: 'Use a checkpoint of a supported architecture.',
+  })
 }
 
 /** Names listed in an error, at most. */

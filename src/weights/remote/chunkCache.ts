@@ -110,7 +110,7 @@ class ChunkCache {
   ): Promise<ByteSource | undefined> {
     const { hashing, chunkBytes = storedChunkBytes } = this.#options
     if (source !== undefined && source.version === undefined) {
-      this.#noteUnversioned(source.name)
+      this.#noteUnversioned(path)
       return this.#passing(path, source)
     }
     const isSame =
@@ -281,11 +281,11 @@ class ChunkCache {
   }
 
   /** Once: the files of a server are alike. */
-  #noteUnversioned(name: string): void {
+  #noteUnversioned(path: string): void {
     if (this.#isUnversioned) return
     this.#isUnversioned = true
     this.#options.onNotice?.(
-      `The weight cache cannot keep ${name}: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.`,
+      `The weight cache cannot keep files of ${this.#remote.name}, such as ${path}: their server gives neither ETag nor Last-Modified, which would tell when they change; they are fetched at every load.`,
     )
   }
 

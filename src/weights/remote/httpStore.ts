@@ -12,13 +12,16 @@ export interface HttpStoreOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The files below `baseUrl`, whose query, if it has one, goes with every request. Throws `file/io` unless it is http(s). */
+/**
+ * The files below `baseUrl`, whose query, if it has one, goes with every request. Throws `engine/input` unless it is
+ * http(s).
+ */
 export function httpStore(baseUrl: string, options: HttpStoreOptions): RemoteStore {
   const base = folderUrl(baseUrl)
   const urlOf = (path: string): string => {
     const url = new URL(path.split('/').map(encodeURIComponent).join('/'), base)
     // A path like `..` would leave the folder.
-    if (!url.pathname.startsWith(base.pathname)) throw addressFault(path, 'a path inside the folder')
+    if (!url.pathname.startsWith(base.pathname)) throw leavingFault(path)
     url.search = base.search
     return url.href
   }
@@ -75,10 +78,14 @@ function withoutQuery(href: string): string {
 }
 
 function addressFault(got: string, expected: string): RuntimeFault {
+  return new RuntimeFault('engine/input', { where: 'model', expected, got, fix: 'Correct the address.' })
+}
+
+function leavingFault(got: string): RuntimeFault {
   return new RuntimeFault('file/io', {
     where: 'the address of a model',
-    expected,
+    expected: 'a path inside the folder',
     got,
-    fix: 'Correct the address.',
+    fix: 'Correct the name of the file.',
   })
 }

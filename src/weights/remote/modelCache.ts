@@ -10,9 +10,11 @@ import {
   manifestsFolder,
   readManifests,
   storedChunks,
+  writeManifest,
   type ChunkStorage,
   type Manifest,
 } from './chunkStorage.ts'
+import { isWeightsName } from '../modelFiles.ts'
 import { parseHubUrl, type HubAddress } from './hubAddress.ts'
 import { parseHubModelId, type HubModelId } from './hubModel.ts'
 import type { Hashing } from './sha256.ts'
@@ -37,7 +39,7 @@ export interface CachedModel {
   readonly revision: string | undefined
   /** Of all its files, those that are in the cache. */
   readonly cachedBytes: number
-  /** False while a part of a file is missing. */
+  /** False while a part of a file, or the weights, are missing. */
   readonly isComplete: boolean
   /** To the minute. */
   readonly lastUsed: Date
@@ -51,7 +53,7 @@ export interface ModelCache {
   list(): Promise<CachedModel[]>
   /**
    * Removes a model, as `list` or `createEngine` name it, or one of its files (`<model>/<path>`); without a name, all. A hub
-   * id without a revision means all revisions.
+   * id without a revision means all revisions. A model without one of its files stays listed, as in part.
    * Resolves with the bytes of files that were freed, 0 where there is no such model. Engines that are loaded keep working.
    * Throws `file/io`.
    */
@@ -69,8 +71,8 @@ export function modelCache(
       reported('list', async () => {
         const storage = await openStorage()
         const groups = storage === undefined ? [] : await readGroups(storage, hashing)
-        // Of an address where nothing was found, only that is known.
-        return groups.map(({ cached }) => cached).filter(({ files }) => files.length > 0)
+        // Of others it is only known which files there are.
+        return groups.map(({ cached }) => cached).filter(({ cachedBytes }) => cachedBytes > 0)
       }),
     delete: (model) =>
       reported('delete', async () => {
@@ -84,7 +86,12 @@ export function modelCache(
           const chosen = manifests.filter((manifest) => isWhole || isFile(manifest, model))
           const paths = chosen.map(({ path }) => path)
           for (const { path, cachedBytes } of cached.files) if (paths.includes(path)) freed += cachedBytes
-          if (model !== undefined) await deleteFiles(storage, hashing, chosen, isWhole)
+          if (model === undefined || chosen.length === 0) continue
+          const isEmptied = cached.files.every(
+            ({ path, cachedBytes }) => cachedBytes === 0 || paths.includes(path),
+          )
+          if (isWhole || isEmptied) await deleteFolder(storage, hashing, manifests)
+          else await deleteFiles(storage, hashing, chosen)
         }
         return freed
       }),
@@ -130,7 +137,9 @@ async function describe(
     model,
     revision,
     cachedBytes: files.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0),
-    isComplete: files.every(({ totalBytes, cachedBytes }) => cachedBytes === totalBytes),
+    isComplete:
+      files.some(({ path }) => isWeightsName(path)) &&
+      files.every(({ totalBytes, cachedBytes }) => cachedBytes === totalBytes),
     lastUsed: new Date(Math.max(...manifests.map(({ usedAt }) => usedAt))),
     files,
   }
@@ -180,19 +189,31 @@ function normalised(model: string): string {
   return model.replace(/[?#].*$/, '').replace(/\/+$/, '')
 }
 
+async function deleteFolder(
+  storage: ChunkStorage,
+  hashing: Hashing,
+  manifests: readonly [Manifest, ...Manifest[]],
+): Promise<void> {
+  for (const manifest of manifests) await forget(storage, hashing, manifest)
+  await storage.delete(listKey(hashing, manifests[0].folder))
+}
+
+/** What is known of them stays: without it their model would seem whole. */
 async function deleteFiles(
   storage: ChunkStorage,
   hashing: Hashing,
   manifests: readonly Manifest[],
-  isWhole: boolean,
 ): Promise<void> {
   for (const manifest of manifests) {
-    // First: chunks without a manifest are never read.
-    await storage.delete(manifestKey(hashing, manifest.folder, manifest.path))
-    if (manifest.kind === 'file') await storage.deleteFolder(chunkFolder(hashing, manifest))
+    await forget(storage, hashing, manifest)
+    if (manifest.kind === 'file') await writeManifest(storage, hashing, { ...manifest, isVerified: false })
   }
-  const [first] = manifests
-  if (isWhole && first !== undefined) await storage.delete(listKey(hashing, first.folder))
+}
+
+async function forget(storage: ChunkStorage, hashing: Hashing, manifest: Manifest): Promise<void> {
+  // First: chunks without a manifest are never read.
+  await storage.delete(manifestKey(hashing, manifest.folder, manifest.path))
+  if (manifest.kind === 'file') await storage.deleteFolder(chunkFolder(hashing, manifest))
 }
 
 /** Folders whose names a cache makes, and no others: the place may be shared with other things. */
@@ -212,7 +233,7 @@ async function reported<T>(what: string, operation: () => Promise<T>): Promise<T
       where: `cache.${what}`,
       expected: 'a cache that can be read and changed',
       got: cause instanceof Error ? cause.message : String(cause),
-      fix: 'Try again when no other tab or process loads a model.',
+      fix: 'Check the folder of the cache, or try again when no other tab or process loads a model.',
       cause,
     })
   }

@@ -40,6 +40,7 @@ test.each([
   ['a GGUF file in capitals', [fileOf('A.GGUF', gguf)], 'A.GGUF'],
   ['a GGUF file of another name', [fileOf('sha256-1f', gguf)], 'sha256-1f'],
   ['a folder with one', [fileOf('m/a.gguf', gguf, true), fileOf('m/README.md', '', true)], 'm/a.gguf'],
+  ['a folder with one of another name', [fileOf('m/blob', gguf, true), fileOf('m/b.md', '', true)], 'm/blob'],
 ])('%s is a model', async (_what, files, name) => {
   const model = await openModelSource(files, {})
   expect(model).toMatchObject({ name, config: { vocabSize: 96 } })

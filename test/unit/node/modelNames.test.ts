@@ -1,8 +1,8 @@
 // What a name given to Node means: files by their bytes, folders by what they hold, and errors that tell what to write.
 
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { createEngine, openModel } from '../../../src/node.ts'
 import { fixturesDir } from '../../helpers/dirs.ts'
@@ -45,6 +45,7 @@ describe('a model is', () => {
     ['one GGUF file', { 'a.gguf': whole, 'README.md': '' }, 'a.gguf'],
     ['one GGUF file in capitals', { 'A.GGUF': whole }, 'A.GGUF'],
     ['one GGUF file and a configuration', { 'a.gguf': whole, 'config.json': config }, 'a.gguf'],
+    ['one GGUF file by its bytes', { blob: whole, 'README.md': '', empty: '' }, 'blob'],
   ])('a folder with %s', async (name, content, file) => {
     expect(await open(folder(name, content))).toEqual({ name: `${name}/${file}`, vocabSize: 96 })
   })
@@ -60,6 +61,7 @@ describe('an error helps with', () => {
     ['an unknown name', 'nosuch', /missing\] nosuch: .*an embedded model \(tiny-llama\), got nothing .*hub/],
     ['a slip', 'tiny-lama', /\[weights\/missing\] tiny-lama: .* Did you mean tiny-llama\?/],
     ['capitals', 'Tiny_LLaMA', /Did you mean tiny-llama\?/],
+    ['a slip in one that is not supported', 'tiny-sdlx', /\[weights\/missing\].* Did you mean tiny-sdxl\?/],
     ['pictures', 'tiny-sdxl', /\[model\/unsupported\] tiny-sdxl: .* not supported yet\. Use tiny-llama/],
     ['GPT-J', 'tiny-gptj', /\[model\/unsupported\] tiny-gptj: .* not supported yet\. Use tiny-llama/],
     ['random weights', 'synthetic:llama-15m', /\[engine\/input\] model: .*synthetic.*tabhopper bench/],
@@ -69,6 +71,7 @@ describe('an error helps with', () => {
     ['blanks', ' ', /\[engine\/input\] model: .*got " "/],
     ['a path to nothing', '/no/such/folder', /\[weights\/missing\] \/no\/such\/folder: .*got nothing/],
     ['a file that is not there', './no.gguf', /\[weights\/missing\] \.\/no\.gguf: .*got nothing/],
+    ['half an address', 'http://', /\[engine\/input\] model: .*http or https URL, got http:\/\/\./],
     ['one file on a server', 'http://127.0.0.1:9/a/config.json', /\[engine\/input\].* Give http:\S+9\/a\/\./],
   ])('%s', async (_what, model, message) => {
     await expect(openModel(model)).rejects.toThrow(message)
@@ -77,6 +80,12 @@ describe('an error helps with', () => {
 
   test.each([
     ['several GGUF files', { 'a.gguf': whole, 'b.gguf': whole }, '', /the files a\.gguf, b\.gguf\. Name one/],
+    [
+      'several by their bytes',
+      { a: whole, b: whole },
+      '',
+      /the files a, b\. Name one of them, such as .*bytes\/a\./,
+    ],
     ['weights that torch wrote', { 'config.json': config, 'x.bin': '' }, '', /neither .* convert \.bin/],
     ['no model at all', { 'notes.txt': '' }, '', /\[weights\/missing\] \S+\/no model at all: .*neither/],
     [
@@ -86,13 +95,34 @@ describe('an error helps with', () => {
       /a missing configuration: expected config\.json/,
     ],
     ['a pipeline', { 'model_index.json': '{}' }, '', /\[model\/unsupported\].* not supported yet/],
-    ['one file of a folder', { 'config.json': config }, '/config.json', /Give \S+one file of a folder\./],
+    [
+      'one file of a folder',
+      { 'config.json': config },
+      '/config.json',
+      /Give the folder \/.*one file of a folder instead\./,
+    ],
+    [
+      'weights alone',
+      { 'a.safetensors': weights },
+      '/a.safetensors',
+      /Put config\.json .* give the folder \/.*weights alone instead\./,
+    ],
     ['a file of another kind', { 'a.txt': 'text' }, '/a.txt', /\[weights\/format\].*a GGUF file/],
     ['a name that lies', { 'a.gguf': 'no letters' }, '/a.gguf', /\[weights\/format\].*the letters GGUF/],
     ['an empty file', { 'a.bin': '' }, '/a.bin', /\[weights\/format\].*a GGUF file/],
   ])('%s', async (name, files, path, message) => {
     await expect(openModel(folder(name, files) + path)).rejects.toThrow(message)
   })
+})
+
+test('errors name files as they are found from where one stands', async () => {
+  const damaged = relative('.', folder('damaged', { 'bad.gguf': 'GGUF', 'config.json': '{' }))
+  for (const name of [damaged, `${damaged}/bad.gguf`])
+    await expect(openModel(name)).rejects.toMatchObject({ where: `${damaged}/bad.gguf` })
+  folder('damaged', { 'model.safetensors': 'short' })
+  await expect(openModel(`${damaged}/`)).rejects.toMatchObject({ where: `${damaged}/config.json` })
+  folder('damaged', { 'config.json': readFileSync(config.from, 'utf8') })
+  await expect(openModel(damaged)).rejects.toMatchObject({ where: `${damaged}/model.safetensors` })
 })
 
 test.each(['not an address', 'ftp://hub', 'hub.example'])('HF_ENDPOINT=%s is a mistake', async (endpoint) => {

@@ -154,6 +154,13 @@ describe('what is not there', () => {
     )
     await expect(openModel(`${server.url}/x.gguf`, { cacheDir })).rejects.toThrow(/expected a GGUF file/)
   })
+
+  test('of a pipeline behind a URL', async () => {
+    server.put('sdxl/model_index.json', '{}')
+    await expect(openModel(`${server.url}/sdxl`, { cacheDir })).rejects.toThrow(
+      /\[model\/unsupported\] http:\S+\/sdxl: .*a pipeline of diffusers, which is not supported yet/,
+    )
+  })
 })
 
 test('a directory comes before a hub id of the same name', async () => {

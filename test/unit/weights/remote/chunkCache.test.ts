@@ -111,7 +111,7 @@ describe('reading', () => {
     expectBytes(await readAll(store, 'small.txt'), new TextEncoder().encode('small'))
     expect(storage.chunkKeys).toEqual([])
     expect(notices).toEqual([
-      'The weight cache cannot keep m/large.bin: its server gives neither ETag nor Last-Modified, which would tell when it changes; it is fetched at every load.',
+      'The weight cache cannot keep files of m, such as large.bin: their server gives neither ETag nor Last-Modified, which would tell when they change; they are fetched at every load.',
     ])
   })
 

@@ -345,7 +345,7 @@ describe.each([
   describe('an address', () => {
     test.each(['ftp://host/m', 'nonsense', 'http://user:pass@host/m'])('such as %s is refused', (address) => {
       expect(() => httpStore(address, { network: hastyNetwork([], base) })).toThrow(
-        /\[file\/io\] the address of a model/,
+        /\[engine\/input\] model: /,
       )
     })
 

@@ -1,5 +1,6 @@
 // What the cache tells of its models, and what deleting takes away: in memory, and on a disk.
 
+import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -116,6 +117,9 @@ test.each<[name: string, freed: number, left: string[]]>([
 test('a folder of which nothing is there is not listed, and leaves with the rest', async () => {
   const mistyped = httpStore(`${server.url}/n`, { network: hastyNetwork() })
   await read(mistyped, 'config.json', 0, 0)
+  // Opened, and not read.
+  server.put('n/model_index.json', '{}')
+  await read(mistyped, 'model_index.json', 0, 0)
   expect(await readdir(root)).not.toEqual([])
   expect(await cache().list()).toEqual([])
   expect(await cache().delete(`${server.url}/n`)).toBe(0)
@@ -139,6 +143,62 @@ test('a hub id means all revisions, and with one only that; a folder of a reposi
   await fillBoth()
   expect(await cache().delete('owner/hub')).toBe(3000)
   expect(await cache().list()).toEqual([])
+})
+
+test('a model without one of its files, or without weights, is there in part', async () => {
+  const folder = httpStore(`${server.url}/m`, { network: hastyNetwork() })
+  server.put('m/model.safetensors', patternOf(1500), '"1"')
+  const areWhole = async (): Promise<boolean[]> => (await cache().list()).map(({ isComplete }) => isComplete)
+  await read(folder, 'small.txt', 5, minute)
+  expect(await areWhole()).toEqual([false])
+  await read(folder, 'model.safetensors', 1500, minute)
+  expect(await areWhole()).toEqual([true])
+  expect(await cache().delete(`${server.url}/m/small.txt`)).toBe(5)
+  expect(await cache().list()).toMatchObject([
+    {
+      isComplete: false,
+      cachedBytes: 1500,
+      files: [{ cachedBytes: 1500 }, { path: 'small.txt', cachedBytes: 0 }],
+    },
+  ])
+  expect(await cache().delete(`${server.url}/m/small.txt`)).toBe(0)
+  await read(folder, 'small.txt', 5, minute)
+  expect(await areWhole()).toEqual([true])
+})
+
+test('a hash that was compared is not remembered of a file that was deleted', async () => {
+  const bytes = patternOf(1500)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  server.put(
+    'api/models/owner/hub/revision/main?blobs=true',
+    JSON.stringify({
+      sha: commit,
+      siblings: [
+        { rfilename: 'a.gguf', size: 1500, lfs: { sha256 } },
+        { rfilename: 'b.json', size: 5, blobId: 'b' },
+      ],
+    }),
+  )
+  server.put(`owner/hub/resolve/${commit}/b.json`, 'small')
+  const network = hastyNetwork()
+  const hub = await openHubRepository('owner/hub', { network, hashing, storage, endpoint: server.url })
+  const store = cachedStore(hub.store, { storage, hashing, chunkBytes: 1000 })
+  const source = (await store.open('a.gguf'))!
+  await readExactly(source, 0, 1500)
+  await source.verify?.()
+  await source.close?.()
+  await read(hub.store, 'b.json', 5, minute)
+  const verified = async (): Promise<boolean> => (await cache().list())[0]!.files[0]!.isVerified
+  expect(await verified()).toBe(true)
+  await cache().delete('owner/hub/a.gguf')
+  expect(await verified()).toBe(false)
+})
+
+test('a model whose files went one by one is gone', async () => {
+  await fill()
+  await cache().delete('owner/hub/a.gguf')
+  await cache().delete(`${server.url}/m/large.bin`)
+  expect(await readdir(root)).toEqual([])
 })
 
 test('deleting a model leaves nothing of it on the disk', async () => {
@@ -170,7 +230,8 @@ test('damaged manifests are not listed', async () => {
 test('a place that cannot be read is a fault', async () => {
   await writeFile(join(root, 'file'), '')
   storage = diskChunks(join(root, 'file'))
-  expect(await cache().list()).toEqual([])
+  await expect(cache().list()).rejects.toThrow(/\[file\/io\] cache\.list: .*ENOTDIR.*file.*Check the folder/)
+  await expect(cache().delete('m')).rejects.toMatchObject({ code: 'file/io', where: 'cache.delete' })
   storage = { ...storage, list: async () => Promise.reject(new Error('EACCES')) }
   await expect(cache().list()).rejects.toMatchObject({ code: 'file/io', where: 'cache.list' })
 })
