@@ -148,7 +148,7 @@ function budgetOf(options: LoadOptions): MemoryBudget | undefined {
   const bytes = maxMemory ?? freeMemory
   if (bytes === undefined) return undefined
   return {
-    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER, 'a number of bytes'),
+    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER, 'a whole number of bytes'),
     limit: maxMemory === undefined ? 'freeMemory' : 'maxMemory',
     open: [
       'numBlocks',

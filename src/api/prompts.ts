@@ -67,7 +67,7 @@ function checkMessages(messages: RequestMessages): ChatMessage[] {
     if (!isRecord(message)) throw inputFault(where, 'a message', message)
     const { role } = message
     if (typeof role !== 'string' || !roles.includes(role))
-      throw inputFault(`${where}.role`, roles.join(' or '), role)
+      throw inputFault(`${where}.role`, 'system, developer, user, assistant or tool', role)
     return { ...message, content: contentOf(`${where}.content`, message) }
   })
 }
