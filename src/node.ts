@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { orderedProgress } from './api/loadProgress.ts'
 import { createEngineOn, type LoadedModel, type LoadOptions, type OpenedModel } from './api/model.ts'
-import { checkLoadOptions } from './api/loadOptions.ts'
+import { checkLoadOptions, withSafeListeners } from './api/loadOptions.ts'
 import { checkChoice, checkTypes, inputFault } from './api/options.ts'
 import { isUrl, type RemoteModelOptions } from './api/remoteModel.ts'
 import type { Engine, EngineOptions, ModelCache, ModelOptions } from './api/types.ts'
@@ -50,7 +50,7 @@ export async function openModel(
   options: NodeModelOptions & Pick<EngineOptions, 'onProgress'> = {},
 ): Promise<LoadedModel> {
   if (typeof model !== 'string') throw inputFault('model', 'a name, path, address or hub id', model)
-  return openNamedModel(model, { modelsDir, remoteOptions: () => remoteOptions(options) })
+  return openNamedModel(model, { modelsDir, remoteOptions: () => remoteOptions(withSafeListeners(options)) })
 }
 
 // Not `new URL(…, import.meta.url)`: bundlers take that for an asset.

@@ -8,6 +8,7 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import { completions } from './completions.ts'
 import { generatePieces, type Piece } from './generation.ts'
 import { createInspector } from './inspector.ts'
+import { LeftOut } from './leftOut.ts'
 import { checkTokens, encodeMessages, encodePrompt } from './prompts.ts'
 import type {
   ChatCompletion,
@@ -28,10 +29,13 @@ export interface EngineParts {
   readonly ownsDevice: boolean
   /** Default: one that is always empty. */
   readonly cache?: ModelCache | undefined
+  readonly onNotice?: ((message: string) => void) | undefined
 }
 
-export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }: EngineParts): Engine {
+export function createEngineFacade(parts: EngineParts): Engine {
+  const { model, llm, tokenizer, ownsDevice, cache } = parts
   const { options, config } = llm
+  const leftOut = new LeftOut(parts.onNotice)
   let nextId = 0
   const envelope = <O extends string>(
     prefix: string,
@@ -49,7 +53,7 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
 
   async function* streamChat(request: ChatCompletionRequest): AsyncGenerator<ChatCompletionChunk> {
     const head = envelope('chatcmpl', 'chat.completion.chunk')
-    const promptTokens = encodeMessages(tokenizer, request.messages)
+    const promptTokens = encodeMessages(tokenizer, request.messages, leftOut)
     yield { ...head, choices: [{ index: 0, delta: { role: 'assistant' }, finish_reason: null }] }
     for await (const { text, finish } of pieces(promptTokens, request)) {
       if (text !== '')
@@ -61,7 +65,9 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
   }
 
   async function wholeChat(request: ChatCompletionRequest): Promise<ChatCompletion> {
-    const { text, finish } = await collect(pieces(encodeMessages(tokenizer, request.messages), request))
+    const { text, finish } = await collect(
+      pieces(encodeMessages(tokenizer, request.messages, leftOut), request),
+    )
     const message = { role: 'assistant' as const, content: text }
     return {
       ...envelope('chatcmpl', 'chat.completion'),
@@ -110,7 +116,9 @@ export function createEngineFacade({ model, llm, tokenizer, ownsDevice, cache }:
       llm.checkLive()
       throwIfCancelled(signal ?? undefined, 'tokens')
       const tokens =
-        typeof prompt === 'string' ? encodePrompt(tokenizer, prompt) : encodeMessages(tokenizer, prompt)
+        typeof prompt === 'string'
+          ? encodePrompt(tokenizer, prompt)
+          : encodeMessages(tokenizer, prompt, leftOut)
       return tokens.length
     },
     logits: async (tokens, { signal } = {}) => ({

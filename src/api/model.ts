@@ -148,7 +148,7 @@ function budgetOf(options: LoadOptions): MemoryBudget | undefined {
   const bytes = maxMemory ?? freeMemory
   if (bytes === undefined) return undefined
   return {
-    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER),
+    bytes: checkCount('maxMemory', bytes, Number.MAX_SAFE_INTEGER, 'a whole number of bytes'),
     limit: maxMemory === undefined ? 'freeMemory' : 'maxMemory',
     open: [
       'numBlocks',
@@ -193,7 +193,7 @@ export async function createEngineOn(
       await warmUp(llm, signal, (done, total) => onProgress?.({ phase: 'warm-up', done, total }))
     }
     onProgress?.({ phase: 'ready' })
-    return createEngineFacade({ model: name, llm, tokenizer, ownsDevice: true, cache })
+    return createEngineFacade({ model: name, llm, tokenizer, ownsDevice: true, cache, onNotice })
   } catch (error) {
     await llm?.dispose()
     // Not the first device where that was lost while warming up.

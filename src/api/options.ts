@@ -18,10 +18,10 @@ export function withoutNulls<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as T
 }
 
-/** The value, if it is an integer from 1 to `limit`; throws engine/input otherwise. */
-export function checkCount(where: string, value: number, limit: number): number {
+/** The value, if it is an integer from 1 to `limit`; throws engine/input, which calls it `what`, otherwise. */
+export function checkCount(where: string, value: number, limit: number, what = 'an integer'): number {
   if (Number.isInteger(value) && value >= 1 && value <= limit) return value
-  throw inputFault(where, `an integer from 1 to ${limit}`, value)
+  throw inputFault(where, `${what} from 1 to ${limit}`, value)
 }
 
 /** The value, if it is one of `choices`; throws engine/input otherwise. */

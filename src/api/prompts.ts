@@ -2,9 +2,10 @@
 // the model (engine/llm/llmEngine.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord } from '../core/files.ts'
+import { isRecord, shown } from '../core/files.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
+import type { LeftOut } from './leftOut.ts'
 import { inputFault } from './options.ts'
 import type { ChatCompletionRequest } from './types.ts'
 
@@ -15,18 +16,25 @@ export function encodePrompt(
   tokenizer: Tokenizer | undefined,
   prompt: string | readonly number[],
 ): readonly number[] {
-  return typeof prompt === 'string'
-    ? requireTokenizer(tokenizer).encode(prompt)
-    : checkTokens('prompt', 'a text or token ids', prompt)
+  if (typeof prompt === 'string') return requireTokenizer(tokenizer).encode(prompt)
+  checkOnePrompt(prompt)
+  return checkTokens('prompt', 'a text or token ids', prompt)
 }
 
-/** Token ids of a conversation up to where the assistant speaks. Throws engine/input, text/template, text/tokenizer. */
+/**
+ * Token ids of a conversation up to where the assistant speaks; `leftOut` tells of messages that its template leaves out.
+ * Throws engine/input, text/template, text/tokenizer.
+ */
 export function encodeMessages(
   tokenizer: Tokenizer | undefined,
   messages: RequestMessages,
+  leftOut: LeftOut,
 ): readonly number[] {
   const checked = checkMessages(messages)
-  return encodeChat(requireTokenizer(tokenizer), checked, { addGenerationPrompt: true })
+  const { chatTemplate } = requireTokenizer(tokenizer)
+  const tokens = encodeChat(requireTokenizer(tokenizer), checked, { addGenerationPrompt: true })
+  if (chatTemplate !== undefined) leftOut.check(chatTemplate, checked)
+  return tokens
 }
 
 /** The list, typed arrays among them; throws engine/input for what is none. */
@@ -35,15 +43,31 @@ export function checkTokens(where: string, expected: string, tokens: readonly nu
   throw inputFault(where, expected, tokens)
 }
 
-/** Templates print whatever they are given: a wrong type would become a wrong prompt. */
+/** OpenAI's lists of prompts, of which each gets an answer of its own. */
+function checkOnePrompt(prompt: unknown): void {
+  const isText = (item: unknown): boolean => typeof item === 'string'
+  if (!Array.isArray(prompt) || !prompt.some((item) => isText(item) || Array.isArray(item))) return
+  throw new RuntimeFault('engine/input', {
+    where: 'prompt',
+    expected: 'one text, or the token ids of one',
+    got: shown(prompt),
+    fix: 'Make a request for each prompt: several in one are not supported.',
+  })
+}
+
+const roles: readonly string[] = ['system', 'developer', 'user', 'assistant', 'tool']
+
+/** Templates print whatever they are given, or nothing: a wrong type or role would become a wrong prompt. */
 function checkMessages(messages: RequestMessages): ChatMessage[] {
   if (!Array.isArray(messages)) throw inputFault('messages', 'a list of messages', messages)
+  if (messages.length === 0) throw inputFault('messages', 'at least one message', messages)
   // Array.from: `map` passes over holes.
   return Array.from(messages as RequestMessages, (message, index) => {
     const where = `messages[${index}]`
     if (!isRecord(message)) throw inputFault(where, 'a message', message)
     const { role } = message
-    if (typeof role !== 'string') throw inputFault(`${where}.role`, 'a text', role)
+    if (typeof role !== 'string' || !roles.includes(role))
+      throw inputFault(`${where}.role`, 'system, developer, user, assistant or tool', role)
     return { ...message, content: contentOf(`${where}.content`, message) }
   })
 }

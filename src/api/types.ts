@@ -73,7 +73,10 @@ export interface ModelOptions {
   cache?: boolean
   /** Ends the load with an AbortError; nothing stays allocated. */
   signal?: AbortSignal
-  /** Told what went wrong without ending the load, such as a cache on a full disk, or weights that are not used. */
+  /**
+   * Told what goes wrong and ends nothing, such as a cache on a full disk, weights that are not used, or messages that a
+   * chat template leaves out. What it throws is shown as an error of the page, and ends nothing.
+   */
   onNotice?: (message: string) => void
 }
 
@@ -85,8 +88,9 @@ export interface EngineOptions {
   /** Of weights, activations and the KV cache. Default f16. */
   dtype?: FloatDType
   /**
-   * Longest prompt and answer together. Default: the model's, at most 4096; with `dynamic` rope the length that it was
-   * trained for, since longer ones change what shorter ones get.
+   * Longest prompt and answer together; the answer's last token, which nothing follows, is not counted. Default: the
+   * model's, at most 4096; with `dynamic` rope the length that it was trained for, since longer ones change what shorter
+   * ones get.
    */
   maxSeqLen?: number
   /** Sequences that may run at once. Default 8. */
@@ -117,7 +121,7 @@ export interface EngineOptions {
   warmUp?: boolean
   /** Ends the load with an AbortError; nothing stays allocated. */
   signal?: AbortSignal
-  /** Told how far the load is. */
+  /** Told how far the load is. What it throws is shown as an error of the page, and ends nothing. */
   onProgress?: (progress: LoadProgress) => void
   /** Told what happens to the engine while it lives. What it throws is shown as an error of the page, and ends nothing. */
   onEvent?: (event: EngineEvent) => void
@@ -166,7 +170,7 @@ export interface Engine extends AsyncDisposable {
   readonly dtype: FloatDType
   /** Token ids are below this. */
   readonly vocabSize: number
-  /** Most tokens of prompt and answer together. */
+  /** Most tokens of prompt and answer together; the answer's last one is not counted. */
   readonly maxSeqLen: number
   /** As OpenAI's client has it. */
   readonly chat: {

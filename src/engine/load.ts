@@ -141,8 +141,8 @@ export async function preparePlans(
   }
 }
 
-/** Throws engine/context unless a sequence of `numTokens` fits. */
-export function checkContext(numTokens: number, maxSeqLen: number, where: string): void {
+/** Throws engine/context unless a sequence of `numTokens` fits. `modelMax` is what `maxSeqLen` can be raised to. */
+export function checkContext(numTokens: number, maxSeqLen: number, modelMax: number, where: string): void {
   if (numTokens >= 1 && numTokens <= maxSeqLen) return
   throw new RuntimeFault('engine/context', {
     where,
@@ -151,6 +151,6 @@ export function checkContext(numTokens: number, maxSeqLen: number, where: string
     fix:
       numTokens < 1
         ? `Give ${where === 'prompt' ? 'a prompt' : 'some'}.`
-        : `Shorten the ${where} or raise maxSeqLen.`,
+        : `Shorten the ${where}${maxSeqLen < modelMax ? ' or raise maxSeqLen' : ': the model takes no more'}.`,
   })
 }

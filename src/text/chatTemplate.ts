@@ -8,7 +8,7 @@ type Program = ReturnType<typeof parse>
 
 /** One turn. Templates see the fields as they are. */
 export interface ChatMessage {
-  /** `system`, `user`, `assistant`, `tool`, or what else the template knows. */
+  /** `system`, `user`, `assistant`, `tool`, or what else the template knows; requests may have `developer`, and no other. */
   readonly role: string
   /** Null where a turn has calls of tools only. */
   readonly content: string | null

@@ -25,7 +25,9 @@ export async function createWorkerEngine(
   cache: ModelCache = emptyCache,
 ): Promise<Engine> {
   checkModelSource(source)
-  const connection = new Connection(start(), locks, onEvent)
+  const connection = new Connection(start(), locks, (event) =>
+    event.type === 'notice' ? onNotice?.(event.message) : onEvent?.(event),
+  )
   const { model, transfer, close } = describeModel(source)
   connection.ended.addEventListener('abort', close)
   try {

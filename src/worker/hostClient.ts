@@ -135,7 +135,8 @@ export class HostClient {
       {
         signal,
         onEvent: (event) => {
-          if (event.type === 'progress' || event.type === 'notice') return push(event)
+          const isOfLoad = event.type === 'progress' || (event.type === 'notice' && this.#lease === undefined)
+          if (isOfLoad) return push(event)
           const adapter = this.#lease?.engine.adapter
           port.postMessage({ type: 'event', event, adapter } satisfies EngineMessage)
         },

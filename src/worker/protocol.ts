@@ -27,7 +27,7 @@ import type {
 } from '../api/types.ts'
 import type { FaultCode } from '../core/errors.ts'
 
-export const protocolVersion = 3
+export const protocolVersion = 4
 
 /** First message to a worker. */
 export interface Connect {
@@ -51,7 +51,7 @@ export type Welcome =
 /** Pushed on the client's port as long as its engine lives. */
 export interface EngineMessage {
   readonly type: 'event'
-  readonly event: EngineEvent
+  readonly event: EngineEvent | NoticeEvent
   /** What computes from here on; undefined while the engine is being loaded, whose result has it. */
   readonly adapter: AdapterInfo | undefined
 }
@@ -101,9 +101,13 @@ export interface LoadParams {
 
 export type LoadOptions = EngineOptions & ModelOptions
 
-export type LoadEvent =
-  | { readonly type: 'progress'; readonly progress: LoadProgress }
-  | { readonly type: 'notice'; readonly message: string }
+export type LoadEvent = { readonly type: 'progress'; readonly progress: LoadProgress } | NoticeEvent
+
+/** While loading, or later. */
+interface NoticeEvent {
+  readonly type: 'notice'
+  readonly message: string
+}
 
 export type WireModel =
   | { readonly kind: 'id'; readonly id: string }

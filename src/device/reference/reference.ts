@@ -1,9 +1,11 @@
-// The oracle: interprets a plan's graph in f64, op by op, with the reference of each op definition. Slow on purpose.
+// The oracle: interprets a plan's graph in f64, op by op, with the reference of each op definition. Slow on purpose, but it
+// lets timers and signals in between.
 // It ignores kernels, buffers' sharing and rounding: activations and states are f64 whatever their dtype.
 
 import type { ValueId } from '../../core/brand.ts'
 import { f16ValueTable, type DType } from '../../core/dtype.ts'
 import { RuntimeFault, invariant } from '../../core/errors.ts'
+import { Turns } from '../../core/turns.ts'
 import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { valueOf, type Graph, type Value } from '../../graph/graph.ts'
 import { refTensor, type RefTensor } from '../../graph/opDef.ts'
@@ -44,7 +46,12 @@ interface RefPrepared extends PreparedPlan {
   readonly resources: PlanResources
 }
 
+/** How long others wait at most, but for one op: timers, signals, what a terminal or a socket sends. */
+const longestWaitMs = 10
+
 export function createReferenceDevice(): Device {
+  // A step that has let others in must not see the states of the next one.
+  const turns = new Turns()
   const ledger = new MemoryLedger()
   const { promise: lost, resolve } = deferred<LostInfo>()
   return {
@@ -81,8 +88,16 @@ export function createReferenceDevice(): Device {
     batchReads: () => ({ finish: () => undefined }),
     async run(prepared, step, outputs) {
       const { plan, resources } = prepared as RefPrepared
-      const values = interpret(plan, resources, step)
-      return Object.fromEntries(outputs.map((name) => [name, readOutput(plan.graph, name, values)]))
+      // At once: the writer of the step uses its words again.
+      const inputs = readInputs(plan, step)
+      return turns.take(
+        async () => {
+          const values = await interpret(plan, resources, inputs, step.dims)
+          return Object.fromEntries(outputs.map((name) => [name, readOutput(plan.graph, name, values)]))
+        },
+        'step',
+        undefined,
+      )
     },
     memory: () => ledger.snapshot(),
     dispose: () => resolve({ reason: 'destroyed', message: 'disposed' }),
@@ -100,22 +115,37 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   return { promise, resolve }
 }
 
-function interpret(plan: Plan, resources: PlanResources, step: Step): Map<ValueId, RefTensor> {
-  const { graph } = plan
-  const values = new Map<ValueId, RefTensor>()
-  graph.inputs.forEach((id, index) => values.set(id, readField(plan, index, step)))
+type Values = Map<ValueId, RefTensor>
+
+function readInputs(plan: Plan, step: Step): Values {
+  return new Map(plan.graph.inputs.map((id, index) => [id, readField(plan, index, step)]))
+}
+
+/** All values, from those of the inputs. */
+async function interpret(
+  { graph }: Plan,
+  resources: PlanResources,
+  values: Values,
+  dims: DimEnv,
+): Promise<Values> {
   for (const value of graph.values) {
     if (value.source.kind === 'weight') values.set(value.id, weightTensor(value, resources))
     if (value.source.kind === 'state') values.set(value.id, stateTensor(graph, value, resources))
   }
+  // Each step lets others in, however short it is: many short ones are as long.
+  let pausedAt = -Infinity
   for (const op of graph.ops) {
+    if (performance.now() - pausedAt > longestWaitMs) {
+      await new Promise((resolve) => setTimeout(resolve))
+      pausedAt = performance.now()
+    }
     const inputs: Record<string, RefTensor> = {}
     for (const [name, id] of Object.entries(op.inputs)) inputs[name] = tensorOf(values, graph, id)
     const results = opDef(op.kind).reference(op.attrs, inputs)
     for (const [name, id] of Object.entries(op.outputs)) {
       const result = results[name]
       invariant(result !== undefined, `${op.kind} reference gives ${name}`)
-      checkShape(op.origin, result, valueOf(graph, id), step.dims)
+      checkShape(op.origin, result, valueOf(graph, id), dims)
       values.set(id, result)
     }
   }

@@ -161,7 +161,7 @@ export class LlmEngine {
 
   #checkTokens(where: 'prompt' | 'tokens', tokens: readonly number[]): void {
     this.checkLive()
-    checkContext(tokens.length, this.options.maxSeqLen, where)
+    checkContext(tokens.length, this.options.maxSeqLen, this.config.maxSeqLen, where)
     const bad = tokens.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.config.vocabSize))
     if (bad === -1) return
     throw new RuntimeFault('engine/input', {

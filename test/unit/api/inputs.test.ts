@@ -75,10 +75,13 @@ const wrongMessages: [string, unknown][] = [
   ['messages', undefined],
   ['messages', 'A'],
   ['messages', user],
+  ['messages', []],
   ['messages[0]', [null]],
   ['messages[1]', [user, 'A']],
   ['messages[0].role', [{ content: 'A' }]],
   ['messages[0].role', [{ role: 5, content: 'A' }]],
+  ['messages[0].role', [{ role: 'robot', content: 'A' }]],
+  ['messages[1].role', [user, { role: 'User', content: 'A' }]],
   ['messages[0].content', [{ role: 'user' }]],
   ['messages[0].content', [{ role: 'user', content: 5 }]],
   ['messages[0].content', [{ role: 'assistant', tool_calls: null }]],
@@ -151,6 +154,16 @@ describe.each(places)('%s', (_place, engine) => {
     const streamed = collect(engine.chat.completions.create({ ...request, stream: true }))
     await expect(streamed).rejects.toMatchObject({ ...refused, where })
     await expect(engine.chat.completions.create(request)).rejects.toMatchObject({ ...refused, where })
+  })
+
+  test.each(['system', 'developer', 'user', 'assistant', 'tool'])('%s is a role', async (role) => {
+    expect(await engine.countTokens([{ role, content: 'A' }])).toBe(`${role}: A\nASSISTANT:`.length)
+  })
+
+  test.each([[['A', 'B']], [[[1, 2], [3]]]])('%j are several prompts', async (prompt) => {
+    const asked = engine.completions.create({ prompt: prompt as unknown as string })
+    await expect(asked).rejects.toMatchObject({ ...refused, where: 'prompt' })
+    await expect(asked).rejects.toThrow('Make a request for each prompt: several in one are not supported.')
   })
 
   test.each(unsupported)('%s of %j is refused, of %j taken', async (field, wrong, harmless) => {

@@ -2,8 +2,8 @@
 // that every token is one ASCII character.
 
 import { readFileSync } from 'node:fs'
-import { createEngineOn, openModelStore, type OpenedModel } from '../../../src/api/model.ts'
-import type { Engine, EngineOptions } from '../../../src/api/types.ts'
+import { createEngineOn, openModelStore, type LoadOptions, type OpenedModel } from '../../../src/api/model.ts'
+import type { Engine } from '../../../src/api/types.ts'
 import { memoryStore } from '../../../src/core/files.ts'
 import type { Device } from '../../../src/device/device.ts'
 import { createReferenceDevice } from '../../../src/device/reference/reference.ts'
@@ -16,7 +16,7 @@ export interface ApiModel {
   /** Id that ends a text. */
   readonly eos?: number
   readonly device?: Device
-  readonly options?: EngineOptions
+  readonly options?: LoadOptions
   /** Makes the device after one that was lost. */
   readonly nextDevice?: (signal: AbortSignal) => Device | Promise<Device>
 }

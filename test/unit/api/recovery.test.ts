@@ -346,9 +346,8 @@ describe('during a recovery', () => {
   test('dispose ends everything and leaves nothing', async () => {
     const { engine, devices, signal, events } = await waiting()
     const running = greedyTokens(engine)
-    const logits = engine.logits(prompt)
-    const settled = Promise.allSettled([running, logits])
     await vi.waitFor(() => expect(signal()).toBeDefined())
+    const settled = Promise.allSettled([running, engine.logits(prompt)])
     await engine.dispose()
     const disposed = { status: 'rejected', reason: { code: 'engine/disposed' } }
     expect(await settled).toMatchObject([disposed, disposed])

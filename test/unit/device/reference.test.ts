@@ -249,4 +249,42 @@ test('states keep their contents between steps, and other results do not', async
   expect(await run({ ids: [0, 1], slots: [0, 2] })).toEqual([1, 0, 2, 0])
   expect(await run({ ids: [2], slots: [3] })).toEqual([1, 0, 2, 3])
   expect(await run({ ids: [2], slots: [-1] })).toEqual([1, 0, 2, 3])
+  // Submitted together, with inputs that are written to the same place: one after the other, each with its own.
+  const together = [
+    run({ ids: [0], slots: [1] }),
+    run({ ids: [2], slots: [2] }),
+    run({ ids: [0], slots: [3] }),
+  ]
+  expect(await Promise.all(together)).toEqual([
+    [1, 1, 2, 3],
+    [1, 1, 3, 3],
+    [1, 1, 3, 1],
+  ])
+})
+
+test('timers and signals come in between steps, and in long ones between ops', async () => {
+  const b = new GraphBuilder('long')
+  const ids = b.input('ids', 'i32', [T])
+  const size = 256
+  const weight = table(
+    'w',
+    [size, size],
+    Array.from({ length: size * size }, () => 0),
+  )
+  let x = b.apply('embedding', 'x', { table: b.weight(weight, 'f32'), ids }, { dtype: 'f32' })
+  for (let index = 0; index < 20; index++)
+    x = b.apply(
+      'linear',
+      `y${index}`,
+      { x, w: b.weight(weight, 'f32') },
+      { dtype: 'f32', activation: 'none' },
+    )
+  b.output('y', x)
+  const maxima = { T: 64, S: 1, R: 1 }
+  let numTimers = 0
+  const timer = setInterval(() => numTimers++)
+  const values = { ids: new Int32Array(64) }
+  await runGraph(createReferenceDevice(), b.finish(), { dims: maxima, values })
+  clearInterval(timer)
+  expect(numTimers).toBeGreaterThan(3)
 })

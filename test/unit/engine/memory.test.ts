@@ -132,7 +132,9 @@ describe('a budget', () => {
   })
 
   test('that is no number of bytes is an engine/input fault', () => {
-    expect(() => fit({ maxMemory: 0.5 })).toThrow('[engine/input] maxMemory')
+    expect(() => fit({ maxMemory: 0.5 })).toThrow(
+      '[engine/input] maxMemory: expected a whole number of bytes from 1 to',
+    )
   })
 })
 
