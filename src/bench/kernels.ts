@@ -100,7 +100,9 @@ export async function benchKernels(device: Device, options: KernelBenchOptions):
         if (options.family !== undefined && op.kind !== options.family) continue
         for (const variant of wgslKernels.specs[op.kind]?.variants ?? []) {
           throwIfCancelled(options.signal, 'bench kernels')
-          options.onPhase?.(`${model} ${tokens} tokens: ${op.origin} ${variant.name}`)
+          options.onPhase?.(
+            `${model} ${tokens} token${tokens === 1 ? '' : 's'}: ${op.origin} ${variant.name}`,
+          )
           const result = await timeVariant(device, model, op, variant, step, options)
           results.push(result)
           await options.onResult?.(result)

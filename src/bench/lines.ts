@@ -2,6 +2,7 @@
 
 import type { LlmBench } from './llm.ts'
 import type { Samples } from './statistics.ts'
+import { isSynthetic, syntheticSpec } from './synthetic.ts'
 
 export interface BenchLine {
   readonly peer: string
@@ -20,7 +21,10 @@ export interface BenchLine {
 /** As many as other runtimes print. */
 const shownTokens = 8
 
-/** `prefill` and `decode` of one run; the workload is named `llama-15m-f32-p128g16`. */
+/**
+ * `prefill` and `decode` of one run; the workload is named `llama-15m-f32-p128g16`, or `llama-15m-l2-f32-p128g16` if it has
+ * other layers than its name says.
+ */
 export function benchLines(bench: LlmBench, version: string): BenchLine[] {
   const line = (metric: string, { median, runs }: Samples): BenchLine => ({
     peer: 'tabhopper',
@@ -39,13 +43,13 @@ export function benchLines(bench: LlmBench, version: string): BenchLine[] {
   ]
 }
 
-function workloadOf({ model, dtype, promptTokens, newTokens, batch }: LlmBench): string {
+function workloadOf({ model, numLayers, dtype, promptTokens, newTokens, batch }: LlmBench): string {
   const base = model
     .replace(/^synthetic:/, '')
     .replace(/[/\\]+$/, '')
     .replace(/^.*[/\\]/, '')
-  const name = base.startsWith('llama') ? base : `llama-${base}`
-  return `${name}-${dtype}-p${promptTokens}g${newTokens}${batch === 1 ? '' : `b${batch}`}`
+  const isAsNamed = !isSynthetic(model) || syntheticSpec(model).config.numLayers === numLayers
+  return `${base}${isAsNamed ? '' : `-l${numLayers}`}-${dtype}-p${promptTokens}g${newTokens}${batch === 1 ? '' : `b${batch}`}`
 }
 
 function shortAdapter(description: string): string {

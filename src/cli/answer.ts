@@ -63,6 +63,7 @@ export async function answerDocument(engine: Engine, request: CompletionRequest)
   const [choice] = answer.choices
   return {
     model: engine.model,
+    adapter: engine.adapter.description,
     dtype: engine.dtype,
     seed,
     text: choice?.text ?? '',

@@ -21,9 +21,10 @@ import { llmReport, roofLines } from './benchReport.ts'
 import { withBenchDevice } from './benchSession.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault, withAdvice } from './faults.ts'
+import { addHelp } from './help.ts'
 import { addSourceOptions, jsonOption, maxMemoryOption, type SourceFlags } from './options.ts'
 import { withModel } from './session.ts'
-import { writeJson, writeLine } from './terminal.ts'
+import { wrap, writeJson, writeLine } from './terminal.ts'
 
 interface LlmFlags extends SourceFlags {
   readonly promptTokens: number
@@ -63,6 +64,7 @@ Examples:
   $ tabhopper bench llm --model synthetic:llama-15m
   $ tabhopper bench kernels --family linear`,
   )
+  addHelp(bench)
 }
 
 function addBenchLlm(bench: Command, run: Runner): void {
@@ -179,7 +181,8 @@ async function roofs(flags: RoofFlags, context: CommandContext): Promise<void> {
     const roofs = await measureRoofs(gpu, { isSoftware: adapter.isSoftware, signal })
     onPhase('')
     if (flags.json === true) return writeJson(stdout, { version, adapter, loadAverage: loadAverage(), roofs })
-    await writeLine(stdout, `${adapter.description}, load average ${loadAverage().toFixed(1)}`)
-    await writeLine(stdout, roofLines(roofs).join('\n'))
+    const columns = stdout.columns ?? Infinity
+    const head = `${adapter.description}, load average ${loadAverage().toFixed(1)}`
+    await writeLine(stdout, [...wrap(head, columns), ...roofLines(roofs, columns)].join('\n'))
   })
 }

@@ -19,7 +19,7 @@ import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
 import { KernelReport } from './kernelReport.ts'
 import { jsonOption } from './options.ts'
-import { coloursFor, writeJson, writeLine } from './terminal.ts'
+import { coloursFor, wrap, writeJson, writeLine } from './terminal.ts'
 
 interface KernelFlags {
   readonly model?: string
@@ -74,15 +74,16 @@ async function kernels(flags: KernelFlags, context: CommandContext): Promise<voi
     onPhase('roofs')
     const roofs = await measureRoofs(gpu, { isSoftware: device.adapter.isSoftware, signal })
     onPhase('')
-    const report = new KernelReport(coloursFor(stdout, env), stdout.columns ?? Infinity)
+    const columns = stdout.columns ?? Infinity
+    const report = new KernelReport(coloursFor(stdout, env), columns)
     const writeLines = async (lines: readonly string[]): Promise<void> => {
       if (flags.json === true || lines.length === 0) return
       onPhase('')
       await writeLine(stdout, lines.join('\n'))
     }
     await writeLines([
-      `${device.adapter.description}, ${dtype}, load average ${loadAverage().toFixed(1)}`,
-      ...roofLines(roofs),
+      ...wrap(`${device.adapter.description}, ${dtype}, load average ${loadAverage().toFixed(1)}`, columns),
+      ...roofLines(roofs, columns),
       '',
       ...report.head(),
     ])

@@ -6,7 +6,7 @@ import type { KernelTime } from '../engine/kernelTimes.ts'
 import { medianRoofs, type Roof, type Roofs } from '../bench/roofs.ts'
 import type { Samples } from '../bench/statistics.ts'
 import type { Environment, OutputStream } from './deps.ts'
-import { coloursFor, list, table, visible } from './terminal.ts'
+import { coloursFor, list, tableWithNotes, wrap } from './terminal.ts'
 
 const numKernelRows = 12
 
@@ -40,30 +40,46 @@ export function llmReport(
       `${bench.dispatchesPerDecodeStep} dispatches`,
     ],
   ]
-  const memory = (['weights', 'states', 'arena', 'step', 'readback'] as const).map(
-    (owner) => `${owner} ${formatBytes(bytes[owner])}`,
-  )
+  const memory = [
+    ['weights', bytes.weights],
+    ['KV cache', bytes.states],
+    ['arena', bytes.arena],
+    ['step buffers', bytes.step + bytes.readback],
+  ] as const
   const total = Object.values(bytes).reduce((sum, value) => sum + value, 0)
   return [
-    `${bold(bench.model)}  ${bench.dtype}, ${counted(bench.numLayers, 'layer')}, ${bench.promptTokens} + ${bench.newTokens} tokens, batch ${bench.batch}`,
-    dim(
-      `${bench.adapter.description}, load average ${loadAverage.toFixed(1)}, loaded in ${number(bench.loadSeconds)} s`,
+    ...wrap(
+      `${bold(bench.model)}  ${bench.dtype}, ${counted(bench.numLayers, 'layer')}, ${bench.promptTokens} + ${bench.newTokens} tokens, batch ${bench.batch}`,
+      columns,
     ),
-    ...withNotes(rows, columns),
-    ...list('memory:', [...memory, `${bold(formatBytes(total))} in all`], columns),
-    ...(roofs.length === 0 ? [] : ['', ...roofLines(medianRoofs(roofs))]),
+    ...wrap(
+      dim(
+        `${bench.adapter.description}, load average ${loadAverage.toFixed(1)}, loaded in ${number(bench.loadSeconds)} s`,
+      ),
+      columns,
+    ),
+    ...tableWithNotes(rows, [1], columns),
+    ...list(
+      'memory:',
+      [...memory.map(([name, size]) => `${name} ${formatBytes(size)}`), `${bold(formatBytes(total))} in all`],
+      columns,
+    ),
+    ...(roofs.length === 0 ? [] : ['', ...roofLines(medianRoofs(roofs), columns)]),
     ...(gpuMs === undefined
       ? ['', 'GPU time by kernel: this adapter has no timestamps.']
-      : [...kernelTable('prefill', gpuMs.prefill), ...kernelTable('one decode step', gpuMs.decode)]),
+      : [
+          ...kernelTable('prefill', gpuMs.prefill, columns),
+          ...kernelTable('one decode step', gpuMs.decode, columns),
+        ]),
   ].join('\n')
 }
 
-export function roofLines({ read, copy, fma, dot4 }: Roofs): string[] {
+export function roofLines({ read, copy, fma, dot4 }: Roofs, columns: number): string[] {
   const row = (name: string, roof: Roof | undefined): string[] =>
     roof === undefined
       ? [name, 'none', '', '']
       : [name, number(roof.value), roof.unit, `${roof.form}; at best ${number(roof.best)}`]
-  return table(
+  return tableWithNotes(
     [
       row('roof: read', read),
       row('roof: copy', copy),
@@ -71,35 +87,29 @@ export function roofLines({ read, copy, fma, dot4 }: Roofs): string[] {
       row('roof: int8 dot product', dot4),
     ],
     [1],
+    columns,
   )
 }
 
-function kernelTable(title: string, times: readonly KernelTime[]): string[] {
+function kernelTable(title: string, times: readonly KernelTime[], columns: number): string[] {
   const total = times.reduce((sum, { ms }) => sum + ms, 0)
   const rows = times
     .slice(0, numKernelRows)
     .map(({ variant, origin, dispatches, ms, share }) => [
       variant,
-      origin,
       number(dispatches),
       number(ms),
       `${(100 * share).toFixed(1)} %`,
+      origin,
     ])
   const rest = times.slice(numKernelRows)
   if (rest.length > 0) rows.push(sumRow(`and ${rest.length} more`, rest))
-  const head = ['kernel', 'at', 'dispatches', 'ms', 'share']
-  return ['', `GPU time of ${title}: ${number(total)} ms`, ...table([head, ...rows], [2, 3, 4])]
-}
-
-/** A table; the last cell of a row that is wider than `columns` is on a line of its own. */
-function withNotes(rows: readonly (readonly string[])[], columns: number): string[] {
-  const without = table(
-    rows.map((row) => row.slice(0, -1)),
-    [1],
-  )
-  return table(rows, [1]).flatMap((line, index) =>
-    visible(line) <= columns ? [line] : [without[index]!, `  ${rows[index]!.at(-1)}`],
-  )
+  const head = ['kernel', 'times', 'ms', 'share', 'at']
+  return [
+    '',
+    `GPU time of ${title}: ${number(total)} ms`,
+    ...tableWithNotes([head, ...rows], [1, 2, 3], columns),
+  ]
 }
 
 /** Said only where not all sequences decode together: the first ones end while prompts are still computed. */
@@ -110,7 +120,7 @@ function atOnce({ sequencesPerDecodeStep, batch }: LlmBench): string {
 
 function sumRow(title: string, times: readonly KernelTime[]): string[] {
   const sum = (key: 'dispatches' | 'ms' | 'share'): number => times.reduce((all, each) => all + each[key], 0)
-  return [title, '', number(sum('dispatches')), number(sum('ms')), `${(100 * sum('share')).toFixed(1)} %`]
+  return [title, number(sum('dispatches')), number(sum('ms')), `${(100 * sum('share')).toFixed(1)} %`, '']
 }
 
 function counted(count: number, noun: string): string {

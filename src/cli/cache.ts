@@ -6,6 +6,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import type { CommandContext, Runner } from './deps.ts'
 import { usageFault } from './faults.ts'
+import { addHelp } from './help.ts'
 import { jsonOption } from './options.ts'
 import { table, writeJson, writeLine } from './terminal.ts'
 
@@ -33,6 +34,7 @@ export function addCache(program: Command, run: Runner): void {
   remove.action(async (model: string | undefined, flags: DeleteFlags) =>
     run<DeleteFlags>((options, context) => deleteModel(model, options, context))(flags),
   )
+  addHelp(cache)
 }
 
 async function list({ json }: CacheFlags, { modelCache, stdout }: CommandContext): Promise<void> {

@@ -12,7 +12,7 @@ import { coloursFor, writeLine, type Colours } from './terminal.ts'
 const help: readonly (readonly [string, string])[] = [
   ['/reset', 'forget the conversation'],
   ['/help', 'show this'],
-  ['/exit', 'leave; so do Ctrl-D and Ctrl-C'],
+  ['/exit', 'leave; so do Ctrl-D, and Ctrl-C twice'],
 ]
 
 /** After these nothing can be answered any more. */
@@ -29,9 +29,16 @@ export async function chatLoop(
   const colours = coloursFor(stdout, env)
   await writeLine(stdout, header(engine, colours))
   let answering: AbortController | undefined
+  /** Whether the last thing typed was Ctrl-C at an empty prompt. */
+  let isLeaving = false
   const onInterrupt = (hadText: boolean): void => {
-    if (answering !== undefined) answering.abort()
-    else if (!hadText) lines.close()
+    if (answering !== undefined) return answering.abort()
+    if (hadText) isLeaving = false
+    else if (isLeaving) lines.close()
+    else {
+      isLeaving = true
+      lines.interject(colours.dim('(Ctrl-C again leaves.)'))
+    }
   }
   const lines = new LineReader(stdin, stdout, colours.bold('> '), onInterrupt)
   const giveBack = context.takeInterrupts(() => onInterrupt(false))
@@ -64,6 +71,7 @@ export async function chatLoop(
 
   try {
     for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
+      isLeaving = false
       const text = line.trim()
       if (text === '/exit' || text === '/quit') return
       if (text === '/reset') {
@@ -87,7 +95,7 @@ function header({ model, dtype, maxSeqLen, adapter }: Engine, { bold, dim, yello
   return [
     `${bold(model)} ${dim(`${dtype}, ${maxSeqLen} tokens of context`)}`,
     `${adapter.description}${software}`,
-    dim('Type a message. /help for commands, Ctrl-C stops an answer, Ctrl-D leaves.'),
+    dim('Type a message. /help for commands, Ctrl-C stops an answer, Ctrl-D or Ctrl-C twice leaves.'),
     '',
   ].join('\n')
 }

@@ -1,7 +1,7 @@
 // Errors as the command line shows them: `[code] where: expected X, got Y. Do Z.` and an exit code.
 
 import type { Command, CommanderError } from 'commander'
-import { RuntimeFault, type FaultCode } from '../core/errors.ts'
+import { RuntimeFault } from '../core/errors.ts'
 import type { CommandContext } from './deps.ts'
 import { coloursFor, writeLine } from './terminal.ts'
 
@@ -42,10 +42,26 @@ export function fromCommander(
     case 'commander.missingMandatoryOptionValue':
       return usageFault(where, quoted.replaceAll("'", ''), 'none', fix)
     case 'commander.excessArguments':
-      return usageFault(where, 'options only', 'further arguments', `Quote text that has spaces. ${fix}`)
+      return surplusFault(path.at(-1)!, where, fix)
     default:
       return usageFault(where, 'a valid command line', error.message.replace(/^error: /, ''), fix)
   }
+}
+
+function surplusFault(
+  { args, options, registeredArguments }: Command,
+  where: string,
+  fix: string,
+): RuntimeFault {
+  const surplus = args.slice(registeredArguments.length).map((each) => `'${each}'`)
+  const names = registeredArguments.map((each) => each.name()).join(' and ')
+  const takesText = options.some(({ flags }) => flags.endsWith('<text>'))
+  return usageFault(
+    where,
+    names === '' ? 'options only' : `nothing after ${names} but options`,
+    surplus.join(' '),
+    takesText ? `Quote text that has spaces. ${fix}` : fix,
+  )
 }
 
 /** The program, and the commands and subcommands that the arguments name. */
@@ -72,7 +88,8 @@ function faultMessage(error: unknown, flags: readonly string[]): string {
 }
 
 /** The library speaks of its options; who typed a command knows them as flags. */
-function inFlags({ code, where, message }: RuntimeFault, flags: readonly string[]): string {
+function inFlags(fault: RuntimeFault, flags: readonly string[]): string {
+  const { code, where, message } = fault
   const rest = message.slice(`[${code}] ${where}`.length)
   const [subject = ''] = where.split(' ', 1)
   let text = rest
@@ -89,12 +106,24 @@ function inFlags({ code, where, message }: RuntimeFault, flags: readonly string[
     if (words.length > 1)
       for (const name of names) text = text.replaceAll(new RegExp(`\\b${name}\\b`, 'g'), flag)
   }
-  return `[${isUsage(code) ? 'cli/usage' : code}] ${about}${text}`
+  for (const [name, words] of sizesWithoutFlags)
+    text = text.replaceAll(new RegExp(`\\b${name} (\\d+)`, 'g'), words)
+  return `[${isUsage(fault, flags) ? 'cli/usage' : code}] ${about}${text}`
 }
 
-/** Whether it is the command line that is wrong. */
-function isUsage(code: FaultCode): boolean {
-  return code === 'cli/usage' || code === 'engine/input'
+/** Sizes that a fault sums up, where the command has no flag for them. */
+const sizesWithoutFlags = [
+  ['maxSeqLen', 'sequences of $1 tokens'],
+  ['maxNumSeqs', '$1 sequences at once'],
+] as const
+
+/** Whether it is the command line that is wrong: a prompt that does not fit is, if a flag gave it. */
+function isUsage({ code, where }: RuntimeFault, flags: readonly string[]): boolean {
+  return (
+    code === 'cli/usage' ||
+    code === 'engine/input' ||
+    (code === 'engine/context' && flags.includes(`--${where}`))
+  )
 }
 
 /** Writes an error to stderr and tells the exit code. The stack and causes appear only with TABHOPPER_DEBUG=1. */
@@ -105,7 +134,7 @@ export async function reportFault(
   const { red } = coloursFor(stderr, env)
   await writeLine(stderr, faultMessage(error, flags).replace(/^\[[^\]]*\]/, red))
   if (env['TABHOPPER_DEBUG'] === '1') await writeLine(stderr, stackOf(error))
-  return error instanceof RuntimeFault && isUsage(error.code) ? exitCodes.usage : exitCodes.failure
+  return error instanceof RuntimeFault && isUsage(error, flags) ? exitCodes.usage : exitCodes.failure
 }
 
 function stackOf(error: unknown): string {

@@ -5,6 +5,7 @@ import type { Timings } from '../api/types.ts'
 import { encodeChat } from '../text/tokenizer.ts'
 import { answerDocument, writeSpeed } from './answer.ts'
 import type { CommandContext, Runner } from './deps.ts'
+import { usageFault } from './faults.ts'
 import { readAll } from './input.ts'
 import {
   addModelOptions,
@@ -46,6 +47,7 @@ async function generate(flags: GenerateFlags, context: CommandContext): Promise<
   const { signal, stdin, stdout } = context
   const text = flags.prompt === '-' ? await readAll(stdin, signal) : flags.prompt
   const prompt = flags.chat === true ? await chatPrompt(text, flags, context) : text
+  if (prompt === '') await checkEmpty(flags, context)
   await withEngine(flags, context, async (engine) => {
     const request = { prompt, ...samplingOptions(flags), signal }
     if (flags.json === true) return writeJson(stdout, await answerDocument(engine, request))
@@ -63,4 +65,11 @@ async function generate(flags: GenerateFlags, context: CommandContext): Promise<
 
 async function chatPrompt(text: string, flags: SourceFlags, context: CommandContext): Promise<number[]> {
   return encodeChat(await loadTokenizerOf(flags, context), [{ role: 'user', content: text }])
+}
+
+/** Throws cli/usage, before the weights are loaded, unless the tokenizer begins every text with a token of its own. */
+async function checkEmpty(flags: SourceFlags, context: CommandContext): Promise<void> {
+  const tokenizer = await loadTokenizerOf(flags, context)
+  if (tokenizer.encode('').length === 0)
+    throw usageFault('--prompt', 'some text', 'nothing', 'Give a prompt.')
 }

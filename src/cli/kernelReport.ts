@@ -3,7 +3,7 @@
 import { notForShape, notOnAdapter } from '../bench/forcedVariant.ts'
 import { kernelVariants, type KernelResult } from '../bench/kernels.ts'
 import { number, percent } from './benchReport.ts'
-import { list, type Colours } from './terminal.ts'
+import { list, wrap, type Colours } from './terminal.ts'
 
 /** Of a variant that is meant for other adapters. */
 const audience = { gpu: 'for GPUs', software: 'for CPUs' } as const
@@ -31,9 +31,8 @@ export class KernelReport {
 
   /** Over all lines. */
   head(): string[] {
-    return [
-      this.#colours.dim('Time of one op, and what it moves and computes. * is the variant that plans take.'),
-    ]
+    const text = 'Time of one op, and what it moves and computes. * is the variant that plans take.'
+    return wrap(this.#colours.dim(text), this.#columns)
   }
 
   /** The row of a variant that ran or was left out, with the headings that it is the first below. */

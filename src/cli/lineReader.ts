@@ -86,6 +86,12 @@ export class LineReader {
     return this.#lines.shift()
   }
 
+  /** A line of ours below the one that is being typed, which then begins anew. */
+  interject(text: string): void {
+    this.#echo.write(`\n${text}\n`)
+    this.#interface.prompt(true)
+  }
+
   close(): void {
     this.#interface.close()
   }

@@ -38,7 +38,8 @@ async function logits(flags: LogitsFlags, context: CommandContext): Promise<void
   const { stdout, signal } = context
   await withEngine(flags, context, async (engine) => {
     const { logits } = await engine.logits(tokens, { signal })
-    const head = { adapter: engine.adapter.description, dtype: engine.dtype, tokens }
+    const { model, adapter, dtype } = engine
+    const head = { model, adapter: adapter.description, dtype, tokens }
     if (flags.json === true) await writeDocument(stdout, head, logits, signal)
     else await writeLine(stdout, topTable(tokens, logits).join('\n'))
   })

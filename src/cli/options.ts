@@ -93,13 +93,14 @@ function logitBias(flag: string): Parser<Record<string, number>> {
     const pairs = text.split(',').map((part) => /^\s*(\d+):(-?\d*\.?\d+)\s*$/.exec(part) ?? [])
     const isRight = ([, id, bias]: readonly string[]): boolean =>
       id !== undefined && Math.abs(Number(bias)) <= 100
-    if (pairs.every(isRight)) return Object.fromEntries(pairs.map(([, id, bias]) => [id!, Number(bias)]))
-    throw usageFault(
-      flag,
-      'ids with biases from -100 to 100, such as 15:-100,42:5',
-      shown(text),
-      'Give such pairs.',
-    )
+    if (!pairs.every(isRight)) {
+      const expected = 'ids with biases from -100 to 100, such as 15:-100,42:5'
+      throw usageFault(flag, expected, shown(text), 'Give such pairs.')
+    }
+    const ids = pairs.map(([, id]) => Number(id))
+    const twice = ids.find((id, index) => ids.indexOf(id) !== index)
+    if (twice !== undefined) throw usageFault(flag, 'each id once', `${twice} twice`, 'Give it one bias.')
+    return Object.fromEntries(pairs.map(([, id, bias]) => [id!, Number(bias)]))
   }
 }
 

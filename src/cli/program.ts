@@ -10,6 +10,7 @@ import { RuntimeFault } from '../core/errors.ts'
 import { addDoctor } from './doctor/doctor.ts'
 import { exitCodes, flagsOf, fromCommander, reportFault } from './faults.ts'
 import { addGenerate } from './generate.ts'
+import { addHelp } from './help.ts'
 import { addInspect } from './inspect/inspect.ts'
 import { addLogits } from './logits.ts'
 import { writeLine } from './terminal.ts'
@@ -43,7 +44,6 @@ function makeProgram({ version, stdout }: CliDeps, run: Runner): Command {
     .description('Runs large language models on WebGPU, in this process, offline.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
@@ -63,6 +63,7 @@ Help on a command: tabhopper <command> --help`,
     )
   for (const add of [addChat, addGenerate, addLogits, addInspect, addCache, addDoctor, addBench])
     add(program, run)
+  addHelp(program)
   return program
 }
 

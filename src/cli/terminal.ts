@@ -81,6 +81,52 @@ export function list(title: string, parts: readonly string[], columns: number): 
   return lines
 }
 
+/**
+ * A table; where a row is wider than `columns`, its last cell is below it, and where that is not enough, all but its first
+ * are.
+ */
+export function tableWithNotes(
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+  columns: number,
+): string[] {
+  const fits = (line: string): boolean => visible(line) <= columns
+  const whole = table(rows, right)
+  if (whole.every(fits)) return whole
+  const withoutNotes = rows.map((row) => row.slice(0, -1))
+  const bare = table(withoutNotes, right)
+  const isNarrow = !bare.every(fits)
+  const values = table(
+    withoutNotes.map((row) => row.slice(1)),
+    right.map((column) => column - 1),
+  )
+  return rows.flatMap((row, index) => {
+    if (!isNarrow && fits(whole[index]!)) return [whole[index]!]
+    const note = wrap(row.at(-1)!, columns, '  ')
+    if (!isNarrow) return [bare[index]!, ...note]
+    const below = values[index]!
+    return [...wrap(row[0]!, columns), ...(below === '' ? [] : [`  ${below}`]), ...note]
+  })
+}
+
+/** Lines of at most `columns` where words allow it, the first after `lead`, the others below its end; none for ''. */
+export function wrap(text: string, columns: number, lead = ''): string[] {
+  if (text === '') return []
+  const lines: string[] = []
+  let line = lead
+  let isEmpty = true
+  for (const word of text.split(' ')) {
+    const longer = isEmpty ? line + word : `${line} ${word}`
+    if (isEmpty || visible(longer) <= columns) line = longer
+    else {
+      lines.push(line.trimEnd())
+      line = ' '.repeat(visible(lead)) + word
+    }
+    isEmpty = false
+  }
+  return [...lines, line]
+}
+
 /** Columns that a text takes, colours not counted. */
 export function visible(text: string): number {
   // eslint-disable-next-line no-control-regex

@@ -78,6 +78,7 @@ describe.skipIf(!isBuilt)(`the built command line${unless}`, () => {
       const document = JSON.parse(first.stdout)
       expect(document).toEqual({
         model: 'tiny-llama',
+        adapter: expect.stringMatching(/./),
         dtype: 'f16',
         seed: 3,
         text: expect.any(String),

@@ -2,7 +2,7 @@
 
 import { formatBytes } from '../../core/units.ts'
 import type { AdapterProbe, CommandContext } from '../deps.ts'
-import { coloursFor, table, type Colours } from '../terminal.ts'
+import { coloursFor, table, tableWithNotes, visible, wrap, type Colours } from '../terminal.ts'
 import type { Diagnosis, ProbedDriver } from './diagnosis.ts'
 import type { ProbeOutcome } from './probe.ts'
 
@@ -56,26 +56,38 @@ export function doctorReport(
   const colours = coloursFor(stdout, env)
   const { bold, dim } = colours
   const { drivers, advice } = diagnosis
-  const parts = [
-    `${bold('tabhopper doctor')} ${dim(`${version} · Node ${machine.nodeVersion} · ${machine.platform} ${machine.arch}`)}`,
-    adapterReport(diagnosis, colours),
-  ]
+  const columns = stdout.columns ?? Infinity
+  const title = `${bold('tabhopper doctor')} ${dim(`${version} · Node ${machine.nodeVersion} · ${machine.platform} ${machine.arch}`)}`
+  const parts = [wrap(title, columns).join('\n'), adapterReport(diagnosis, colours, columns)]
   if (drivers.length > 0) {
     const rows = drivers.map((driver) => driverRow(driver, colours))
-    parts.push([bold('Vulkan drivers'), ...table(rows).map((line) => `  ${line}`)].join('\n'))
+    const lines = tableWithNotes(rows, [], columns - 2)
+    parts.push([bold('Vulkan drivers'), ...lines.map((line) => `  ${line}`)].join('\n'))
   }
   for (const { text, commands } of advice) {
-    parts.push([...wrap(text, '→ ', 78), ...commands.map((command) => `    ${bold(command)}`)].join('\n'))
+    parts.push(
+      [...wrap(text, Math.min(columns, 78), '→ '), ...commands.map((command) => `    ${bold(command)}`)].join(
+        '\n',
+      ),
+    )
   }
   return parts.join('\n\n')
 }
 
-function adapterReport({ used, why }: Diagnosis, { bold, dim, green, red, yellow }: Colours): string {
-  if (used.status !== 'accepted') return `${red('✗')} ${bold('No WebGPU adapter')}\n  ${dim(why)}`
+function adapterReport(
+  { used, why }: Diagnosis,
+  { bold, dim, green, red, yellow }: Colours,
+  columns: number,
+): string {
+  const reason = wrap(dim(why), columns, '  ')
+  if (used.status !== 'accepted') return [`${red('✗')} ${bold('No WebGPU adapter')}`, ...reason].join('\n')
   const { info, limits, languageFeatures } = used.probe
   const mark = info.isSoftware ? yellow('!') : green('✓')
-  const lines = [`${mark} ${bold(info.description || info.device || info.vendor)}`, `  ${dim(why)}`]
-  if (info.isSoftware) lines.push(`  ${yellow(softwareWarning)}`)
+  const lines = [
+    ...wrap(bold(info.description || info.device || info.vendor), columns, `${mark} `),
+    ...reason,
+  ]
+  if (info.isSoftware) lines.push(...wrap(yellow(softwareWarning), columns, '  '))
   const has = (feature: string): string => (info.features.includes(feature) ? green('yes') : dim('no'))
   const bytes = (name: string): string => formatBytes(limits[name] ?? 0)
   const { subgroupMinSize: min, subgroupMaxSize: max } = info
@@ -98,49 +110,41 @@ function adapterReport({ used, why }: Diagnosis, { bold, dim, green, red, yellow
       `${limits['maxStorageBuffersPerShaderStage']} storage buffers`,
     ],
   ].map(([name, value, limit, most]) => [dim(name!), value!, ' ', dim(limit!), most!])
-  return [...lines, '', ...table(rows).map((line) => `  ${line}`)].join('\n')
+  const beside = table(rows)
+  const isWide = beside.every((line) => visible(line) + 2 <= columns)
+  const below = [rows.map((row) => row.slice(0, 2)), rows.map((row) => row.slice(3))].flatMap((half) =>
+    table(half),
+  )
+  return [...lines, '', ...(isWide ? beside : below).map((line) => `  ${line}`)].join('\n')
 }
 
+/** Mark and name, what came of it, and who says so or why. */
 function driverRow(
   { name, outcome, isUsed, isDefault }: ProbedDriver,
   { green, red, yellow, dim }: Colours,
 ): string[] {
   if (outcome.status !== 'accepted') {
     const isFailure = outcome.status === 'crashed' || outcome.status === 'timeout'
-    return [
-      isFailure ? red('✗') : dim('·'),
-      dim(name),
-      isFailure ? red(failure(outcome)) : dim(failure(outcome)),
-    ]
+    const paint = isFailure ? red : dim
+    return [`${paint(isFailure ? '✗' : '·')} ${dim(name)}`, ...failure(outcome).map(paint)]
   }
   const { info } = outcome.probe
   const notes = [info.isSoftware ? yellow('software') : '', isUsed ? green('used') : '']
   if (!isDefault) notes.push(dim('not searched'))
-  return [green('●'), name, info.description, notes.filter((note) => note !== '').join(', ')]
+  return [`${green('●')} ${name}`, notes.filter((note) => note !== '').join(', '), info.description]
 }
 
-function failure(outcome: Exclude<ProbeOutcome, { status: 'accepted' }>): string {
+function failure(outcome: Exclude<ProbeOutcome, { status: 'accepted' }>): [what: string, why: string] {
   switch (outcome.status) {
     case 'noDevice':
-      return 'no device'
+      return ['no device', '']
     case 'refused':
-      return `refused by Dawn: ${outcome.reason}`
+      return ['refused by Dawn', outcome.reason]
     case 'crashed':
-      return `crashed: ${outcome.reason}`
+      return ['crashed', outcome.reason]
     case 'timeout':
-      return outcome.reason
+      return [outcome.reason, '']
     default:
       return outcome.status satisfies never
   }
-}
-
-/** Lines of at most `width`, the first after `lead`, the others below its end. */
-function wrap(text: string, lead: string, width: number): string[] {
-  const lines = [lead]
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)!
-    if (line.length + word.length > width) lines.push(' '.repeat(lead.length) + word + ' ')
-    else lines[lines.length - 1] = `${line}${word} `
-  }
-  return lines.map((line) => line.trimEnd())
 }

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import type { FloatDType } from '../../graph/opDef.ts'
 import { graphToDot } from '../../graph/print.ts'
 import type { CommandContext, Runner } from '../deps.ts'
+import { usageFault } from '../faults.ts'
 import {
   addSourceOptions,
   choice,
@@ -22,7 +23,7 @@ import { inspectReport } from './report.ts'
 type Format = 'text' | 'json' | 'dot'
 
 interface InspectFlags extends SourceFlags {
-  readonly format: Format
+  readonly format?: Format
   readonly json?: boolean
   readonly dtype?: FloatDType
   readonly maxSeqLen?: number
@@ -37,7 +38,7 @@ export function addInspect(program: Command, run: Runner): void {
     .addOption(
       new Option('--format <format>', 'text, json, or dot: the graph for Graphviz')
         .argParser(choice<Format>('--format', ['text', 'json', 'dot']))
-        .default('text'),
+        .default(undefined, 'text'),
     )
     .addOption(jsonOption())
     .addOption(dtypeOption())
@@ -54,9 +55,9 @@ Examples:
 
 async function inspect(flags: InspectFlags, context: CommandContext): Promise<void> {
   const { stdout, env } = context
+  const format = formatOf(flags)
   await withModel(flags, context, async (model) => {
     const inspection = await inspectModel(model, flags, context)
-    const format = flags.json === true ? 'json' : flags.format
     switch (format) {
       case 'text':
         return writeLine(stdout, inspectReport(inspection, stdout, env))
@@ -68,4 +69,11 @@ async function inspect(flags: InspectFlags, context: CommandContext): Promise<vo
         return format satisfies never
     }
   })
+}
+
+/** Throws cli/usage where --json asks for another format than --format. */
+function formatOf({ json, format }: InspectFlags): Format {
+  if (json !== true) return format ?? 'text'
+  if (format === undefined || format === 'json') return 'json'
+  throw usageFault('--json', `either --json or --format ${format}`, 'both', 'Leave one of them out.')
 }

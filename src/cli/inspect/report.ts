@@ -41,7 +41,7 @@ export function inspectReport(inspection: Inspection, stdout: OutputStream, env:
           ['weights', formatBytes(memory.weightBytes)],
           ['KV cache', formatBytes(memory.stateBytes)],
           ['arena', formatBytes(memory.arenaBytes)],
-          ['step', formatBytes(memory.stepBytes + memory.readbackBytes)],
+          ['step buffers', formatBytes(memory.stepBytes + memory.readbackBytes)],
           ['total', bold(formatBytes(memory.totalBytes))],
         ],
         [1],

@@ -191,6 +191,7 @@ test('lines are those of the other runtimes', () => {
     model: 'synthetic:llama-15m',
     adapter: { description: 'llvmpipe: Mesa' },
     dtype: 'f32',
+    numLayers: 6,
     promptTokens: 128,
     newTokens: 16,
     batch: 1,
@@ -211,12 +212,14 @@ test('lines are those of the other runtimes', () => {
   ])
   const named = (model: string, batch: number): string =>
     benchLines({ ...bench, model, batch }, '1')[0]!.workload
-  expect(named('/models/tiny/', 4)).toBe('llama-tiny-f32-p128g16b4')
-  expect(named('/models/tiny', 1)).toBe('llama-tiny-f32-p128g16')
+  expect(named('/models/tiny/', 4)).toBe('tiny-f32-p128g16b4')
+  expect(named('tiny-llama', 1)).toBe('tiny-llama-f32-p128g16')
+  expect(named('synthetic:llama-110m', 1)).toBe('llama-110m-l6-f32-p128g16')
 })
 
 test('kernels: every kind of op of the model is timed in each variant that supports it, and the others are named', async () => {
   const roof = { value: 1000, best: 1000, unit: 'GB/s', form: 'made up' } as const
+  const phases: string[] = []
   const results = await benchKernels(timedDevice(), {
     models: ['synthetic:llama-15m'],
     dtype: 'f16',
@@ -227,7 +230,10 @@ test('kernels: every kind of op of the model is timed in each variant that suppo
     weightBytes: 1,
     maxSeconds: 1e9,
     roofs: { read: roof, copy: roof, fma: roof, dot4: undefined },
+    onPhase: (phase) => phases.push(phase),
   })
+  expect(phases[0]).toMatch(/^synthetic:llama-15m 1 token: /)
+  expect(phases.at(-1)).toMatch(/^synthetic:llama-15m 16 tokens: /)
   const origins = new Set(results.map(({ origin }) => origin))
   expect([...origins]).toEqual(
     expect.arrayContaining(['layers.*.mlp.down_proj', 'layers.*.attn', 'lm_head', 'sample']),

@@ -112,8 +112,8 @@ describe('bench llm', () => {
       .split('\n')
       .map((line) => JSON.parse(line))
     expect(lines.map(({ workload, metric }) => [workload, metric])).toEqual([
-      ['llama-15m-f32-p20g4', 'prefill'],
-      ['llama-15m-f32-p20g4', 'decode'],
+      ['llama-15m-l1-f32-p20g4', 'prefill'],
+      ['llama-15m-l1-f32-p20g4', 'decode'],
     ])
   })
 
@@ -133,7 +133,23 @@ describe('bench llm', () => {
     const lines = fake.stdout.text.split('\n')
     const decode = lines.findIndex((line) => line.startsWith('decode '))
     expect(lines[decode + 1]).toMatch(/^ {2}.* of 6 sequences: .* GB\/s of weights$/)
-    expect(lines.slice(2).filter((line) => line.length > 60)).toEqual([])
+    expect(lines.filter((line) => line.length > 60)).toEqual([])
+  })
+
+  it.each([40, 45, 60, 80])('keeps within %i columns, kernels and all', async (columns) => {
+    const fake = fakeWith({ device: stuckDevice(Infinity).device })
+    Object.assign(fake.stdout, { columns })
+    expect(await runCli(['bench', ...small], fake)).toBe(0)
+    const lines = fake.stdout.text.split('\n')
+    expect(fake.stdout.text).toContain('layers.*.attn')
+    expect(lines.filter((line) => line.length > columns || /^ +$/.test(line))).toEqual([])
+  })
+
+  it('names the memory as refusals do', async () => {
+    const { out } = await bench(small)
+    expect(out).toMatch(
+      /memory: weights [^,]+, KV cache [^,]+, arena [^,]+, step buffers [^,]+, \S+ \w+ in all/,
+    )
   })
 
   it('says how many layers would fit, and they do', async () => {
@@ -288,12 +304,12 @@ describe('bad usage', () => {
     [
       'no subcommand',
       [],
-      /^\[cli\/usage\] tabhopper bench: expected one of llm, kernels, roofs, got none\. /,
+      /^\[cli\/usage\] tabhopper bench: expected one of llm, kernels, roofs, help, got none\. /,
     ],
     [
       'an unknown subcommand',
       ['foo'],
-      /^\[cli\/usage\] tabhopper bench: expected one of llm, kernels, roofs, got 'foo'\. /,
+      /^\[cli\/usage\] tabhopper bench: expected one of llm, kernels, roofs, help, got 'foo'\. /,
     ],
     [
       'an unknown flag',

@@ -96,15 +96,28 @@ describe('chat on a terminal', () => {
     expect(left.requests).toEqual([])
   })
 
-  it('stops an answer on Ctrl-C and goes on; a second Ctrl-C leaves', async () => {
+  it('stops an answer on Ctrl-C and goes on; two at an empty prompt leave', async () => {
     const fake = fakeDeps({ answers: ['Well hang'], isTTY: true, env: { NO_COLOR: '1' } })
     const done = runCli(['chat'], fake)
     fake.stdin.write('Hi\r')
     await until(() => fake.stdout.text.includes('Well'))
     fake.stdin.write('\u0003')
     await until(() => fake.stdout.text.includes('(stopped)'))
-    await until(() => fake.stdout.text.endsWith('\u001b[3G'))
+    const type = async (text: string): Promise<void> => {
+      await until(() => fake.stdout.text.endsWith('\u001b[3G'))
+      fake.stdout.text += '|'
+      fake.stdin.write(text)
+    }
+    await type('\u0003')
+    await until(() => fake.stdout.text.includes('(Ctrl-C again leaves.)\n'))
+    // What is typed between them is an answer to the notice.
+    await type('/help\r')
+    await type('\u0003')
+    await type('half a line')
     fake.stdin.write('\u0003')
+    await type('\u0003')
+    expect(fake.closed).not.toContain('engine')
+    await type('\u0003')
     expect(await done).toBe(0)
     expect(fake.closed).toContain('engine')
   })

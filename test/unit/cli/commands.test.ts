@@ -70,6 +70,7 @@ describe('generate', () => {
     const { out } = await run(argv, { answers: ['two words'] })
     expect(JSON.parse(out)).toEqual({
       model: 'toy',
+      adapter: 'Fake GPU',
       dtype: 'f16',
       seed: 7,
       text: 'two words',
@@ -120,6 +121,7 @@ describe('logits', () => {
   it('prints every row as JSON', async () => {
     const { out, fake } = await run(['logits', '--tokens', '2, 5', '--device', 'reference', '--json'])
     expect(JSON.parse(out)).toEqual({
+      model: 'toy',
       adapter: 'Fake GPU',
       dtype: 'f16',
       tokens: [2, 5],

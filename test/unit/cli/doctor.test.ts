@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { adviseOn, type Findings } from '../../../src/cli/doctor/advice.ts'
 import { findCards, findDistribution, findDrivers } from '../../../src/cli/doctor/drivers.ts'
+import { runCli } from '../../../src/cli/program.ts'
 import { fakeDeps, probeOf, run } from './fakes.ts'
 
 function fileTree(files: Record<string, string>): string {
@@ -110,11 +111,21 @@ describe('doctor', () => {
     expect(out).toContain('! llvmpipe\n  the only installed driver')
     expect(out).toMatch(/shader-f16 +yes +one binding +128 MiB/)
     expect(out).toMatch(/subgroups +yes, 8 wide/)
-    expect(out).toMatch(/● +lvp_icd\.json +llvmpipe +software, used/)
+    expect(out).toMatch(/● lvp_icd\.json +software, used +llvmpipe\n/)
     expect(out).toMatch(/· +radeon_icd\.json +no device/)
-    expect(out).toMatch(/✗ +own\.json +crashed: SIGSEGV/)
+    expect(out).toMatch(/✗ own\.json +crashed +SIGSEGV\n/)
     expect(out).toMatch(/✗ +vk_swiftshader_icd\.json +no answer in 20 s/)
     expect(out).toContain('There is an NVIDIA card.')
+  })
+
+  it.each([40, 80])('keeps within %i columns, except for commands', async (columns) => {
+    const stuck = { stdout: 'null', stderr: `Warning: ${'adapter is missing a feature, '.repeat(5)}` }
+    const fake = fakeDeps({ probes: { ...probes, [radeon]: stuck }, fileRoot: tree })
+    Object.assign(fake.stdout, { columns })
+    expect(await runCli(['doctor'], fake)).toBe(0)
+    const lines = fake.stdout.text.split('\n').filter((line) => !line.startsWith('    '))
+    expect(lines.length).toBeGreaterThan(15)
+    expect(lines.filter((line) => line.length > columns)).toEqual([])
   })
 
   it('exits with 1 and commands to copy when there is no adapter', async () => {

@@ -47,7 +47,13 @@ export function probeOf(description: string, isSoftware: boolean, features: stri
       subgroupMinSize: 8,
       subgroupMaxSize: 8,
     },
-    limits: { maxStorageBufferBindingSize: 2 ** 27, maxBufferSize: 2 ** 32 },
+    limits: {
+      maxStorageBufferBindingSize: 2 ** 27,
+      maxBufferSize: 2 ** 32,
+      maxComputeWorkgroupStorageSize: 2 ** 15,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxStorageBuffersPerShaderStage: 16,
+    },
     languageFeatures: [],
     capabilities: webgpuMinimum,
   }

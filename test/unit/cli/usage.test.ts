@@ -22,6 +22,29 @@ describe('the program', () => {
     expect(out).toMatch(/Examples?:\n {2}\$ /)
   })
 
+  it.each([
+    [['help'], ['--help']],
+    [
+      ['help', 'bench'],
+      ['bench', '--help'],
+    ],
+    [
+      ['help', 'bench', 'llm'],
+      ['bench', 'llm', '--help'],
+    ],
+    [
+      ['cache', 'help', 'list'],
+      ['cache', 'list', '--help'],
+    ],
+  ])('prints for %j what it prints for %j', async (asked, meant) => {
+    const { code, out, err } = await run(asked)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toBe((await run(meant)).out)
+    expect(out).toContain('Usage: tabhopper')
+    // Commander would say it in its own words.
+    expect(out).not.toContain('display help')
+  })
+
   it('does not tell of the hidden flag', async () => {
     expect((await run(['doctor', '--help'])).out).not.toContain('--probe')
   })
@@ -41,7 +64,56 @@ describe('bad usage', () => {
       /^\[cli\/usage\] tabhopper generate: expected --prompt <text>, got none\./,
     ],
     ['a missing value', ['generate', '--prompt'], /expected a value for --prompt <text>, got none\./],
-    ['loose words', ['generate', '--prompt', 'a', 'b'], /expected options only, got further arguments\./],
+    [
+      'loose words',
+      ['generate', '--prompt', 'a', 'b', 'c d'],
+      /^\[cli\/usage\] tabhopper generate: expected options only, got 'b' 'c d'\. Quote text that has spaces\./,
+    ],
+    [
+      'a word where none is taken',
+      ['cache', 'list', 'x'],
+      /^\[cli\/usage\] tabhopper cache list: expected options only, got 'x'\. Run `tabhopper cache list --help`\.\n$/,
+    ],
+    [
+      'a word too many',
+      ['cache', 'delete', 'x', 'y'],
+      /tabhopper cache delete: expected nothing after model but options, got 'y'\. Run/,
+    ],
+    [
+      'help on nothing known',
+      ['help', 'foo'],
+      /^\[cli\/usage\] tabhopper: expected one of chat, .*, got 'foo'\. Run/,
+    ],
+    [
+      'help on nothing known of a command',
+      ['cache', 'help', 'foo'],
+      /^\[cli\/usage\] tabhopper cache: expected one of list, delete, help, got 'foo'\. Run/,
+    ],
+    [
+      'help on what has no commands',
+      ['help', 'doctor', 'x'],
+      /tabhopper doctor: expected no further name, got 'x'\./,
+    ],
+    [
+      'one token biased twice',
+      ['chat', '--logit-bias', '1:1,3:0,01:2'],
+      /--logit-bias: expected each id once, got 1 twice\./,
+    ],
+    [
+      'two formats',
+      ['inspect', '--format', 'dot', '--json'],
+      /--json: expected either --json or --format dot, got both\./,
+    ],
+    [
+      'an empty prompt',
+      ['generate', '--prompt', ''],
+      /^\[cli\/usage\] --prompt: expected some text, got nothing\./,
+    ],
+    [
+      'an empty prompt from stdin',
+      ['generate', '--prompt', '-'],
+      /--prompt: expected some text, got nothing\./,
+    ],
     [
       'zero tokens',
       ['generate', '--prompt', 'a', '--max-tokens', '0'],
@@ -132,19 +204,48 @@ describe('what the engine refuses', () => {
     [logits, 'tokens', 'Correct tokens.', '--tokens', 'Correct --tokens.'],
     // logits has no such flag.
     [logits, 'top_k', 'Correct top_k.', 'top_k', 'Correct top_k.'],
+    // A prompt that does not fit.
+    [
+      logits,
+      'tokens',
+      'Shorten the tokens or raise maxSeqLen.',
+      '--tokens',
+      'Shorten the tokens or raise --max-seq-len.',
+      'engine/context',
+    ],
+    [generate, 'prompt', 'Give a prompt.', '--prompt', 'Give a prompt.', 'engine/context'],
     [generate, 'HF_ENDPOINT', 'Correct HF_ENDPOINT.', 'HF_ENDPOINT', 'Correct HF_ENDPOINT.'],
-  ])('is bad usage of %j: %s', async (argv, where, fix, flag, advice) => {
-    const { code, err } = await refused(argv, 'engine/input', where, fix)
-    expect({ code, err }).toEqual({ code: 2, err: `[cli/usage] ${flag}: expected x, got y. ${advice}\n` })
-  })
+  ] as const)(
+    'is bad usage of %j: %s',
+    async (argv, where, fix, flag, advice, fault: FaultCode = 'engine/input') => {
+      const { code, err } = await refused(argv, fault, where, fix)
+      expect({ code, err }).toEqual({ code: 2, err: `[cli/usage] ${flag}: expected x, got y. ${advice}\n` })
+    },
+  )
 
   it('for another reason is a failure, and advice names flags', async () => {
     const fix = 'Shorten the prompt or raise maxSeqLen and maxMemory, not maxNumSeqs.'
-    const { code, err } = await refused(generate, 'engine/context', 'prompt', fix)
+    const { code, err } = await refused(generate, 'engine/memory', 'prompt', fix)
     expect(code).toBe(1)
     expect(err).toBe(
-      '[engine/context] --prompt: expected x, got y. Shorten the prompt or raise --max-seq-len and --max-memory, not maxNumSeqs.\n',
+      '[engine/memory] --prompt: expected x, got y. Shorten the prompt or raise --max-seq-len and --max-memory, not maxNumSeqs.\n',
     )
+  })
+
+  it('sums sizes up in flags, or in words where there is no flag', async () => {
+    const sizes = 'With maxSeqLen 512, maxNumSeqs 8.'
+    expect((await refused(generate, 'engine/memory', 'm', sizes)).err).toBe(
+      '[engine/memory] m: expected x, got y. With --max-seq-len 512, 8 sequences at once.\n',
+    )
+    expect((await refused(['bench', 'llm'], 'engine/memory', 'm', sizes)).err).not.toContain('maxNumSeqs')
+  })
+
+  it('is a prompt that does not fit, of no flag: a failure', async () => {
+    const { code, err } = await refused(['chat'], 'engine/context', 'prompt', 'Shorten it.')
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: '[engine/context] prompt: expected x, got y. Shorten it.\n',
+    })
   })
 })
 
