@@ -7,7 +7,7 @@ import type { Conversation } from './conversation.ts'
 import type { CommandContext } from './deps.ts'
 import { reportFault } from './faults.ts'
 import { LineReader } from './lineReader.ts'
-import { coloursFor, writeLine, type Colours } from './terminal.ts'
+import { coloursFor, wrap, writeLine, type Colours } from './terminal.ts'
 
 const help: readonly (readonly [string, string])[] = [
   ['/reset', 'forget the conversation'],
@@ -27,9 +27,9 @@ export async function chatLoop(
 ): Promise<void> {
   const { stdin, stdout, env } = context
   const colours = coloursFor(stdout, env)
-  await writeLine(stdout, header(engine, colours))
+  await writeLine(stdout, header(engine, colours, stdout.columns ?? Infinity))
   let answering: AbortController | undefined
-  /** Whether the last thing typed was Ctrl-C at an empty prompt. */
+  /** Whether Ctrl-C came at an empty prompt since the last line. */
   let isLeaving = false
   const onInterrupt = (hadText: boolean): void => {
     if (answering !== undefined) return answering.abort()
@@ -90,14 +90,18 @@ export async function chatLoop(
   }
 }
 
-function header({ model, dtype, maxSeqLen, adapter }: Engine, { bold, dim, yellow }: Colours): string {
+function header(
+  { model, dtype, maxSeqLen, adapter }: Engine,
+  { bold, dim, yellow }: Colours,
+  columns: number,
+): string {
   const software = adapter.isSoftware ? yellow(' (software: slow; see `tabhopper doctor`)') : ''
-  return [
+  const lines = [
     `${bold(model)} ${dim(`${dtype}, ${maxSeqLen} tokens of context`)}`,
     `${adapter.description}${software}`,
-    dim('Type a message. /help for commands, Ctrl-C stops an answer, Ctrl-D or Ctrl-C twice leaves.'),
-    '',
-  ].join('\n')
+    dim('Type a message, or /help. Ctrl-C stops an answer; Ctrl-D, or Ctrl-C twice, leaves.'),
+  ]
+  return [...lines.flatMap((line) => wrap(line, columns)), ''].join('\n')
 }
 
 function droppedNotice(numDropped: number): string {
