@@ -23,7 +23,7 @@ const shownTokens = 8
 
 /**
  * `prefill` and `decode` of one run; the workload is named `llama-15m-f32-p128g16`, or `llama-15m-l2-f32-p128g16` if it has
- * other layers than its name says.
+ * other layers than its name says. A folder `15m` is `llama-15m`, too: so the benchmarks of other runtimes call it.
  */
 export function benchLines(bench: LlmBench, version: string): BenchLine[] {
   const line = (metric: string, { median, runs }: Samples): BenchLine => ({
@@ -49,7 +49,8 @@ function workloadOf({ model, numLayers, dtype, promptTokens, newTokens, batch }:
     .replace(/[/\\]+$/, '')
     .replace(/^.*[/\\]/, '')
   const isAsNamed = !isSynthetic(model) || syntheticSpec(model).config.numLayers === numLayers
-  return `${base}${isAsNamed ? '' : `-l${numLayers}`}-${dtype}-p${promptTokens}g${newTokens}${batch === 1 ? '' : `b${batch}`}`
+  const name = /llama/i.test(base) ? base : `llama-${base}`
+  return `${name}${isAsNamed ? '' : `-l${numLayers}`}-${dtype}-p${promptTokens}g${newTokens}${batch === 1 ? '' : `b${batch}`}`
 }
 
 function shortAdapter(description: string): string {

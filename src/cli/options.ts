@@ -155,7 +155,7 @@ export function dtypeOption(): Option {
 }
 
 export function maxSeqLenOption(): Option {
-  return new Option('--max-seq-len <n>', 'longest prompt and answer together, in tokens')
+  return new Option('--max-seq-len <n>', 'longest prompt and answer together, in tokens, its last one aside')
     .argParser(integer('--max-seq-len', 1))
     .default(undefined, "the model's, at most 4096")
 }

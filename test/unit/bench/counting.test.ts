@@ -212,7 +212,7 @@ test('lines are those of the other runtimes', () => {
   ])
   const named = (model: string, batch: number): string =>
     benchLines({ ...bench, model, batch }, '1')[0]!.workload
-  expect(named('/models/tiny/', 4)).toBe('tiny-f32-p128g16b4')
+  expect(named('/models/15m/', 4)).toBe('llama-15m-f32-p128g16b4')
   expect(named('tiny-llama', 1)).toBe('tiny-llama-f32-p128g16')
   expect(named('synthetic:llama-110m', 1)).toBe('llama-110m-l6-f32-p128g16')
 })
