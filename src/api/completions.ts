@@ -1,6 +1,6 @@
 // The overloads of `create`, for whoever can stream an answer and give it as a whole.
 
-import { isRecord } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 import { checkRequestFields } from './fields.ts'
 import { checkSignal, checkTypes, inputFault } from './options.ts'
 import type { Completions } from './types.ts'

@@ -2,7 +2,7 @@
 // OpenAI's fields those that change no answer are ignored, and others refused. Not here: values of our own fields.
 
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord, shown } from '../core/files.ts'
+import { isRecord, shown } from '../core/values.ts'
 import { nearestName } from '../core/nearest.ts'
 import type {
   ChatCompletionRequest,

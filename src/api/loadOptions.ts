@@ -1,6 +1,6 @@
 // Checks of what a load is given, before anything is opened. Not here: ranges, which depend on the model (model.ts).
 
-import { isRecord } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 import { tell } from '../core/tell.ts'
 import { checkOptionNames } from './fields.ts'
 import { checkSignal, checkTypes, inputFault, withoutNulls } from './options.ts'

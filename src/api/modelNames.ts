@@ -2,7 +2,7 @@
 // browser/modelSource.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import { shown } from '../core/files.ts'
+import { shown } from '../core/values.ts'
 
 /** Throws engine/input for a name that can be neither a path nor an address nor a hub id. */
 export function checkModelName(name: string): void {

@@ -2,7 +2,7 @@
 // option that is dropped without a word is worse than a fault. Not here: defaults, or what options mean.
 
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord, shown } from '../core/files.ts'
+import { isRecord, shown } from '../core/values.ts'
 
 export function inputFault(where: string, expected: string, got: unknown): RuntimeFault {
   return new RuntimeFault('engine/input', {

@@ -2,7 +2,7 @@
 // the model (engine/llm/llmEngine.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord, shown } from '../core/files.ts'
+import { isRecord, shown } from '../core/values.ts'
 import type { ChatMessage } from '../text/chatTemplate.ts'
 import { encodeChat, type Tokenizer } from '../text/tokenizer.ts'
 import type { LeftOut } from './leftOut.ts'

@@ -2,7 +2,8 @@
 // Not here: folders that are at hand (model.ts).
 
 import { RuntimeFault } from '../core/errors.ts'
-import { shown, type FileStore } from '../core/files.ts'
+import type { FileStore } from '../core/files.ts'
+import { shown } from '../core/values.ts'
 import { ggufFileOf, isGgufName, isPartName, pipelineFault } from '../weights/modelFiles.ts'
 import { cachedStore, type ChunkCacheOptions } from '../weights/remote/chunkCache.ts'
 import type { ChunkStorage } from '../weights/remote/chunkStorage.ts'

@@ -1,7 +1,7 @@
 // What a request says about sampling and about its end, checked. Not here: prompts (prompts.ts), or how tokens are drawn
 // (engine/llm/sampler.ts).
 
-import { isRecord } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 import type { SamplingParams } from '../engine/llm/sequence.ts'
 import { maxBiases } from '../graph/ops/logits.ts'
 import { inputFault } from './options.ts'

@@ -3,6 +3,7 @@
 
 import { bytesOf, type DType } from '../core/dtype.ts'
 import { RuntimeFault, invariant, throwIfCancelled } from '../core/errors.ts'
+import { elementsOf } from '../core/shape.ts'
 import type { Device, DeviceBuffer } from '../device/device.ts'
 import { exprTensors, type LeafRange, type WeightExpr, type WeightLeaf } from '../graph/weightExpr.ts'
 import type { Plan } from '../plan/types.ts'
@@ -228,7 +229,7 @@ class Evaluator {
     count: number,
     dtype: DType,
   ): AsyncGenerator<Uint8Array> {
-    const rowElements = table.shape.slice(1).reduce((product, dim) => product * dim, 1)
+    const rowElements = elementsOf(table.shape.slice(1))
     const most = Math.floor(tableElements / rowElements)
     invariant(start % rowElements === 0 && most > 0, `rows of ${table.name} can be computed apart`)
     const end = (start + count) / rowElements

@@ -3,6 +3,7 @@
 
 import type { DType } from '../core/dtype.ts'
 import { RuntimeFault } from '../core/errors.ts'
+import { elementsOf } from '../core/shape.ts'
 import { printShape, sameShape, type Dim } from './dim.ts'
 
 /** Type of an operand as shape rules see it. */
@@ -119,7 +120,7 @@ export function fixedDim(where: string, dim: Dim | undefined): number {
 
 /** A zero-filled tensor of the reference. */
 export function refTensor(shape: readonly number[]): RefTensor {
-  return { shape, data: new Float64Array(shape.reduce((product, dim) => product * dim, 1)) }
+  return { shape, data: new Float64Array(elementsOf(shape)) }
 }
 
 /** Types that weights and activations can have on a device. */

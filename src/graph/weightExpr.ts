@@ -2,6 +2,7 @@
 // them while streaming. Not here: storage formats and bytes.
 
 import { RuntimeFault, invariant } from '../core/errors.ts'
+import { elementsOf } from '../core/shape.ts'
 
 export type WeightExpr =
   /** A tensor of the checkpoint, by its name there. */
@@ -122,9 +123,9 @@ export function leafRanges(expr: WeightExpr): LeafRange[] {
   switch (expr.kind) {
     case 'tensor':
     case 'table':
-      return [{ leaf: expr, start: 0, count: numElements(expr.shape) }]
+      return [{ leaf: expr, start: 0, count: elementsOf(expr.shape) }]
     case 'slice': {
-      const rowElements = numElements(exprShape(expr.of).slice(1))
+      const rowElements = elementsOf(exprShape(expr.of).slice(1))
       return cut(leafRanges(expr.of), expr.start * rowElements, expr.length * rowElements)
     }
     case 'concat':
@@ -143,10 +144,6 @@ function cut(ranges: readonly LeafRange[], start: number, count: number): LeafRa
     begin += length
     return from < to ? [{ leaf, start: first + from, count: to - from }] : []
   })
-}
-
-function numElements(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1)
 }
 
 /** Checkpoint tensors that an expression reads. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 import { nearestName } from '../core/nearest.ts'
 import { readLlmSpec } from '../models/index.ts'
 

@@ -2,6 +2,7 @@
 
 import type { BufferId, ValueId } from '../core/brand.ts'
 import { invariant } from '../core/errors.ts'
+import { elementsOf } from '../core/shape.ts'
 import { evalDim, numElements, type Dim, type DimEnv } from '../graph/dim.ts'
 import { valueOf, type Graph, type Value } from '../graph/graph.ts'
 import { opDef } from '../graph/ops/index.ts'
@@ -80,7 +81,7 @@ export function placeValues(
 
   const states = graph.states.map((state): BufferId => {
     const id = nextId()
-    const elements = state.shape.reduce((product, dim) => product * dim, 1)
+    const elements = elementsOf(state.shape)
     const bytes = tensorBytes(elements, state.dtype)
     buffers.push({ id, role: 'state', label: state.name, bytes, state: state.id })
     return id

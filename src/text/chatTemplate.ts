@@ -2,7 +2,7 @@
 // Not here: the template language (@huggingface/jinja) and token ids (tokenizer.ts: encodeChat).
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja'
 import { RuntimeFault } from '../core/errors.ts'
-import { isRecord } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 
 type Program = ReturnType<typeof parse>
 

@@ -2,7 +2,7 @@
 // SentencePiece BPE ("llama"). The metadata comes as a plain map with llama.cpp's keys.
 // Not here: reading the file (weights/gguf) and tokenizing.
 import { RuntimeFault } from '../core/errors.ts'
-import { shown } from '../core/files.ts'
+import { shown } from '../core/values.ts'
 import type { TokenizerFiles } from './tokenizer.ts'
 
 export type GgufTokenizerMetadata = ReadonlyMap<string, unknown>

@@ -9,7 +9,8 @@ import {
   type ChatTemplate,
   type RenderOptions,
 } from './chatTemplate.ts'
-import { isRecord, readJsonObject, readText, type FileStore } from '../core/files.ts'
+import { readJsonObject, readText, type FileStore } from '../core/files.ts'
+import { isRecord } from '../core/values.ts'
 import { createStreamDecoder, type StreamDecoder } from './streamDecoder.ts'
 
 export interface EncodeOptions {

@@ -5,7 +5,8 @@ import { bytesOf, type SourceDType } from '../core/dtype.ts'
 import { RuntimeFault } from '../core/errors.ts'
 import { fileCheckpoint, isCount, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { findDuplicateKey } from './duplicateKeys.ts'
-import { decodeUtf8, isRecord, readExactly, shown, type ByteSource } from '../core/files.ts'
+import { decodeUtf8, readExactly, type ByteSource } from '../core/files.ts'
+import { isRecord, shown } from '../core/values.ts'
 
 /** The reference implementation's limit. */
 const maxHeaderBytes = 100_000_000

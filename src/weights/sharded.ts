@@ -3,7 +3,8 @@
 import { RuntimeFault } from '../core/errors.ts'
 import { checkElements, storedForm, tensorNamed, type Checkpoint, type TensorInfo } from './checkpoint.ts'
 import { openSafetensors } from './safetensors.ts'
-import { isRecord, readJson, shown, type FileStore } from '../core/files.ts'
+import { readJson, type FileStore } from '../core/files.ts'
+import { isRecord, shown } from '../core/values.ts'
 
 /** Indices of the largest public checkpoints have about 10 MB. */
 const maxIndexBytes = 64 * 1024 * 1024

@@ -1,5 +1,6 @@
 // Everything that is known of a model without running it: planned as the engine would, on no device.
 
+import { elementsOf } from '../../core/shape.ts'
 import { engineOptions } from '../../api/model.ts'
 import { checkWeights } from '../../engine/loadWeights.ts'
 import { fitPlans } from '../../engine/fit.ts'
@@ -59,7 +60,7 @@ export async function inspectModel(
     maxSeqLen: options.maxSeqLen,
     limitsOf: probe?.info.description ?? 'the WebGPU minimum',
     numParameters: [...model.checkpoint.tensors.values()].reduce(
-      (sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1),
+      (sum, { shape }) => sum + elementsOf(shape),
       0,
     ),
     numUnused: unusedTensors(model.spec, plans, model.checkpoint).length,

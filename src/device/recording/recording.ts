@@ -1,5 +1,6 @@
 // A device that computes nothing and writes down what it is asked to do, for tests of what a step costs.
 
+import { elementsOf } from '../../core/shape.ts'
 import { evalDim } from '../../graph/dim.ts'
 import type { Capabilities } from '../../plan/types.ts'
 import type {
@@ -103,7 +104,7 @@ export function createRecordingDevice(capabilities: Capabilities): RecordingDevi
         outputs.map((name) => {
           const { shape: dims, dtype } = plan.outputs[name]!
           const shape = dims.map((dim) => evalDim(dim, step.dims))
-          const length = shape.reduce((product, dim) => product * dim, 1)
+          const length = elementsOf(shape)
           return [name, { shape, data: dtype === 'i32' ? new Int32Array(length) : new Float32Array(length) }]
         }),
       )

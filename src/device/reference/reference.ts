@@ -6,6 +6,7 @@ import type { ValueId } from '../../core/brand.ts'
 import { f16ValueTable, type DType } from '../../core/dtype.ts'
 import { RuntimeFault, invariant } from '../../core/errors.ts'
 import { Turns } from '../../core/turns.ts'
+import { elementsOf } from '../../core/shape.ts'
 import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { valueOf, type Graph, type Value } from '../../graph/graph.ts'
 import { refTensor, type RefTensor } from '../../graph/opDef.ts'
@@ -200,7 +201,7 @@ function stateTensor(graph: Graph, value: Value, resources: PlanResources): RefT
 }
 
 function decode(raw: Uint8Array<ArrayBuffer>, dtype: DType, shape: readonly number[]): Float64Array {
-  const length = shape.reduce((product, dim) => product * dim, 1)
+  const length = elementsOf(shape)
   switch (dtype) {
     case 'f32':
       return Float64Array.from(new Float32Array(raw.buffer, 0, length))

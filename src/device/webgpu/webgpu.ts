@@ -2,6 +2,7 @@
 
 import { f16ValueTable } from '../../core/dtype.ts'
 import { RuntimeFault, invariant } from '../../core/errors.ts'
+import { elementsOf } from '../../core/shape.ts'
 import { evalDim, type DimEnv } from '../../graph/dim.ts'
 import { tensorBytes, type Plan, type TensorLocation } from '../../plan/types.ts'
 import type { Step } from '../../plan/stepLayout.ts'
@@ -257,7 +258,7 @@ function outputRange(
   const shape = location.shape.map((dim) => evalDim(dim, dims))
   const isView = location.offset !== 0 || (shape.length > 1 && location.rowStride !== shape.at(-1))
   invariant(!isView, `output ${name} is not a view`)
-  const length = shape.reduce((product, dim) => product * dim, 1)
+  const length = elementsOf(shape)
   return { location, shape, bytes: tensorBytes(length, location.dtype) }
 }
 
@@ -267,7 +268,7 @@ function decodeOutput(
   { dtype }: TensorLocation,
   shape: readonly number[],
 ): Float32Array | Int32Array {
-  const length = shape.reduce((product, dim) => product * dim, 1)
+  const length = elementsOf(shape)
   if (dtype === 'i32' || dtype === 'u32') return new Int32Array(raw, offset, length)
   if (dtype === 'f32') return new Float32Array(raw, offset, length)
   const table = f16ValueTable()

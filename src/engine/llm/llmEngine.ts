@@ -2,7 +2,7 @@
 // steps (servingLoop.ts), nor how a model comes onto a device (modelRunner.ts).
 
 import { RuntimeFault, cancelled, throwIfCancelled } from '../../core/errors.ts'
-import { shown } from '../../core/files.ts'
+import { shown } from '../../core/values.ts'
 import { onAbort } from '../../core/onAbort.ts'
 import { tell } from '../../core/tell.ts'
 import { Turns } from '../../core/turns.ts'

@@ -3,7 +3,9 @@
 import { BufferPool } from '../../core/bufferPool.ts'
 import { bytesOf } from '../../core/dtype.ts'
 import { RuntimeFault } from '../../core/errors.ts'
-import { shown, type ByteSource } from '../../core/files.ts'
+import type { ByteSource } from '../../core/files.ts'
+import { shown } from '../../core/values.ts'
+import { elementsOf } from '../../core/shape.ts'
 import { decodeF32 } from '../decode.ts'
 import {
   fileCheckpoint,
@@ -100,7 +102,7 @@ function nameTensors(
     if (tensors.has(role.name)) {
       throw headerFault(file, 'every tensor once', `${shown(role.name)} under two names`)
     }
-    const numElements = tensor.shape.reduce((product, dim) => product * dim, 1)
+    const numElements = elementsOf(tensor.shape)
     tensors.set(role.name, {
       name: role.name,
       dtype: tensor.type.dtype,

@@ -2,7 +2,9 @@
 // length, shape and offset is checked against the file before anything is allocated for it.
 // Not here: byte access (headerReader.ts), what metadata and tensor names mean (config.ts, names.ts).
 import { RuntimeFault } from '../../core/errors.ts'
-import { shown, type ByteSource } from '../../core/files.ts'
+import type { ByteSource } from '../../core/files.ts'
+import { shown } from '../../core/values.ts'
+import { elementsOf } from '../../core/shape.ts'
 import { blockTypeOf, type BlockType } from './blockTypes.ts'
 import { headerFault, HeaderReader } from './headerReader.ts'
 
@@ -193,7 +195,7 @@ async function readTensor(reader: HeaderReader, name: string): Promise<GgufTenso
   await reader.fill(8 * numDims + 12)
   const shape: number[] = []
   for (let i = 0; i < numDims; i++) shape.unshift(Number(reader.takeU64()))
-  const numElements = shape.reduce((product, dim) => product * dim, 1)
+  const numElements = elementsOf(shape)
   // Four bytes an element once read; of zero-sized tensors there is nothing to read.
   if (!(shape.every((dim) => dim >= 1) && Number.isSafeInteger(numElements * 4))) {
     throw headerFault(where, 'positive dimensions with a product below 2^51', shown(shape))

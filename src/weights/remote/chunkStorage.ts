@@ -1,7 +1,8 @@
 // Where a cache keeps its bytes (an interface; node/diskChunks.ts is one), and what it keeps there: manifests, which
 // say what a file is, and chunks. Every entry is sealed with a hash of its own.
 // Nothing that is read back is trusted: whatever is malformed counts as absent.
-import { decodeUtf8, isRecord } from '../../core/files.ts'
+import { decodeUtf8 } from '../../core/files.ts'
+import { isRecord } from '../../core/values.ts'
 import { isCount } from '../checkpoint.ts'
 import type { RemoteFolder } from './remoteStore.ts'
 import { hexOf, type Hashing } from './sha256.ts'

@@ -1,7 +1,8 @@
 // Repositories of a Hugging Face hub: an id such as `owner/name` and a revision → a commit, its files, a RemoteStore.
 // Not here: choosing among the files (../modelFiles.ts), keeping them (chunkCache.ts).
 import { RuntimeFault } from '../../core/errors.ts'
-import { decodeUtf8, isRecord, shown } from '../../core/files.ts'
+import { decodeUtf8 } from '../../core/files.ts'
+import { isRecord, shown } from '../../core/values.ts'
 import { isCount } from '../checkpoint.ts'
 import { isSha256, listKey, readSealed, writeSealed, type ChunkStorage } from './chunkStorage.ts'
 import { defaultEndpoint } from './hubAddress.ts'

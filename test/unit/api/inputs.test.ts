@@ -10,7 +10,7 @@ import type {
   Engine,
   ModelSource,
 } from '../../../src/api/types.ts'
-import { shown } from '../../../src/core/files.ts'
+import { shown } from '../../../src/core/values.ts'
 import { createEngine } from '../../../src/index.ts'
 import { createEngine as createNodeEngine } from '../../../src/node.ts'
 import { pair } from '../worker/pairs.ts'

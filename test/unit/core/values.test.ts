@@ -1,7 +1,7 @@
 // What errors show of values: enough to recognise them, never all of something large.
 
 import { expect, test } from 'vitest'
-import { shown } from '../../../src/core/files.ts'
+import { shown } from '../../../src/core/values.ts'
 
 test.each<[unknown, string]>([
   [{ type: 'json_object' }, '{"type":"json_object"}'],
